@@ -1,0 +1,69 @@
+"""CPU sets and NUMA nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from simkit.errors import InputError
+from simkit.model.unknown import UNKNOWN, Unknown
+
+_MOST_CPUS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSet:
+    """Logical CPU numbers in rising order, written as the kernel's cpulist: ``0-23,96-119``."""
+
+    cpus: tuple[int, ...] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        """The CPU numbers, rising."""
+        return iter(self.cpus)
+
+    def __len__(self) -> int:
+        """How many CPUs."""
+        return len(self.cpus)
+
+    def __str__(self) -> str:
+        """As `bitmap_print_to_pagebuf` prints a list."""
+        runs = []
+        for _, group in groupby(enumerate(self.cpus), lambda pair: pair[1] - pair[0]):
+            members = [cpu for _, cpu in group]
+            runs.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
+        return ",".join(runs)
+
+    @classmethod
+    def of(cls, cpus: Iterator[int] | list[int] | set[int] | range | tuple[int, ...]) -> CpuSet:
+        """From numbers in any order."""
+        return cls(tuple(sorted(set(cpus))))
+
+    @classmethod
+    def parse(cls, text: str) -> CpuSet:
+        """Read a cpulist.
+
+        Raises:
+            InputError: not a cpulist, or a CPU number past 65,535.
+        """
+        cpus: set[int] = set()
+        for part in filter(None, (piece.strip() for piece in text.strip().split(","))):
+            first, dash, last = part.partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 11:
+                raise InputError(f"not a CPU list: {text!r}", remedy="write ranges as the kernel does, for example 0-23,96-119")
+            low, high = int(first), int(last or first)
+            if high >= _MOST_CPUS or high < low:
+                raise InputError(f"CPU range out of bounds: {part!r}", remedy=f"numbers rise and stay below {_MOST_CPUS}")
+            cpus.update(range(low, high + 1))
+        return cls.of(cpus)
+
+
+@dataclass(frozen=True, slots=True)
+class NumaNode:
+    """One NUMA node; `distances` are the SLIT row, by node number of the host's nodes in their order."""
+
+    id: int
+    cpus: CpuSet | Unknown = UNKNOWN
+    memory_bytes: int | Unknown = UNKNOWN
+    socket: int | Unknown = UNKNOWN
+    distances: tuple[int, ...] | Unknown = UNKNOWN
