@@ -1,0 +1,60 @@
+# Two commands do all: `make demo` and `make test`. Both set up a local environment first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo test slow lint types bench notebooks docs lock regold clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## a local environment with everything that is locked
+
+$(STAMP): pyproject.toml requirements/dev.lock
+	@echo "setting up $(VENV) (once; about a minute)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv -q --allow-existing --python $(PYTHON) $(VENV) && uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.lock && uv pip install -q --python $(BIN)/python --no-deps -e . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@
+
+system: ## programs that some tests need, installed as root, otherwise named
+	@scripts/system-packages
+
+demo: $(STAMP) ## the whole story on a shipped machine
+	@$(BIN)/simkit demo
+
+test: $(STAMP) system ## the everyday tests
+	$(PYTEST) -n 2 -m "not slow and not lab and not deep"
+
+slow: $(STAMP) system ## the tests that need minutes
+	HYPOTHESIS_PROFILE=deep $(PYTEST) -m "slow or lab or deep"
+
+lint: $(STAMP) ## style
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## types, strictly
+	$(BIN)/mypy
+
+bench: $(STAMP) ## figures, measured here and now
+	$(BIN)/python -m bench
+
+notebooks: $(STAMP) ## execute the notebooks
+	$(BIN)/python -m notebooks.run
+
+docs: $(STAMP) ## the public interface as pages in build/docs
+	$(BIN)/pdoc -o build/docs simkit
+
+lock: ## make the lock files anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.lock
+
+regold: $(STAMP) ## rewrite the expected files of the golden tests; read the diff
+	REGOLD=1 $(PYTEST) tests/formats/test_render_golden.py
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

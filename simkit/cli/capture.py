@@ -1,0 +1,58 @@
+"""`simkit capture`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from simkit.cli.options import complete_host
+
+
+@click.command()
+@click.option("--from", "source", default="local", show_default=True, metavar="local|HOST", shell_complete=complete_host,
+              help="This machine, or any file or folder that a reader understands.")
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Where to write; standard output if left out.")
+@click.option("--format", "output", type=click.Choice(["yaml", "json"]), help="By the file's ending; YAML if left out.")
+@click.option("--reader", metavar="NAME", help="Force a reader instead of finding it from the content.")
+def capture(*, source: str, target: Path | None, output: str | None, reader: str | None) -> None:
+    """Read the facts of a node into a portable snapshot.
+
+    Works as root or not: what could not be read is left out, which means unknown, and every answer made from it says so.
+
+    \b
+    simkit capture -o here.yaml
+    simkit capture --from node7-sysfs.tar.bz2 -o node7.yaml
+    """
+    from simkit.formats.native import dump_host
+    from simkit.formats.source import open_host
+
+    if source == "local":
+        from simkit.formats.sysfs import capture_local
+
+        host = capture_local()
+    elif source.startswith("ssh://"):
+        raise click.UsageError("capturing over SSH is not built yet; run `simkit capture` there and copy the file")
+    else:
+        host = open_host(source, reader=reader)
+    style = output or ("json" if target is not None and target.suffix == ".json" else "yaml")
+    text = dump_host(host, style="json" if style == "json" else "yaml")
+    if target is None:
+        sys.stdout.write(text)
+        return
+    _write(target, text)
+    from simkit.cli.summary import unknowns
+    from simkit.formats.draw_text import headline
+
+    click.echo(headline(host))
+    for line in unknowns(host):
+        click.echo(f"unknown: {line}")
+    click.echo(f"written to {target}; look at it with `simkit show {target}`")
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {target}: {error.strerror}; choose another file with -o") from None

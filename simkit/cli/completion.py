@@ -1,0 +1,22 @@
+"""`simkit completion`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(*, shell: str) -> None:
+    """Print a completion script for your shell.
+
+    \b
+    simkit completion bash > ~/.local/share/bash-completion/completions/simkit
+    """
+    from click.shell_completion import get_completion_class
+
+    from simkit.cli.main import cli
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "simkit", "_SIMKIT_COMPLETE").source())

@@ -1,0 +1,105 @@
+"""Answers as the JSON that others build on (`simkit schema NAME` prints each shape)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from simkit.model.address import Address
+from simkit.model.group import Assumption, Grouping
+from simkit.model.host import Host
+from simkit.model.route import PeerClass, Route
+from simkit.semantics.diff import Change
+from simkit.verify.report import Finding, Report
+
+Document = dict[str, Any]
+
+
+def groups(source: str, grouping: Grouping) -> Document:
+    """The document of `simkit groups`."""
+    document: Document = {
+        "host": source,
+        "kernel": grouping.kernel,
+        "status": grouping.status.value,
+        "assumptions": [_assumption(assumption) for assumption in grouping.assumptions],
+        "groups": [{"id": group.id, "functions": _strings(group.functions), "because": [f"{because.text} [{because.rule}]" for because in group.because]}
+                   for group in grouping.groups],
+        "ungrouped": _strings(grouping.ungrouped),
+    }
+    if grouping.finest:
+        document["finest"] = [_strings(group) for group in grouping.finest]
+    if grouping.reported:
+        document["reported"] = {
+            "agrees": not grouping.differences,
+            "differences": [{"function": str(difference.function), "reported": _strings(difference.reported),
+                             "predicted": _strings(difference.predicted), "why": difference.text} for difference in grouping.differences],
+        }
+    return document
+
+
+def route(way: Route) -> Document:
+    """The document of `simkit route`."""
+    return {
+        "source": str(way.source),
+        "target": str(way.target),
+        "class": str(way.nearness),
+        "direct": way.direct,
+        "via": _strings(way.via),
+        "redirected_by": _text(way.redirected_by),
+        "blocked_by": _text(way.blocked_by),
+        "bandwidth_gbps": way.bandwidth_gbps,
+        "why": way.why,
+        "assumptions": [_assumption(assumption) for assumption in way.assumptions],
+    }
+
+
+def p2p(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence[PeerClass]], bandwidth: Sequence[Sequence[float | None]]) -> Document:
+    """The document of `simkit show --as p2p`."""
+    return {
+        "functions": _strings(functions),
+        "class": [[str(cell) for cell in row] for row in nearness],
+        "bandwidth_gbps": [list(row) for row in bandwidth],
+        "kind": [host[address].kind.value for address in functions],
+    }
+
+
+def report(source: str, result: Report) -> Document:
+    """The document of `simkit verify`."""
+    return {"verdict": result.verdict.value, "policy": result.policy, "subject": source, "findings": [_finding(finding) for finding in result.findings]}
+
+
+def _finding(finding: Finding) -> Document:
+    example = finding.counterexample
+    return {
+        "property": finding.property,
+        "status": finding.outcome.value,
+        "text": finding.text,
+        "where": str(finding.where),
+        "remedy": finding.remedy,
+        "assumptions": list(finding.assumptions),
+        "counterexample": None if example is None else {
+            "source": str(example.source), "target": str(example.target), "source_owner": example.source_owner,
+            "target_owner": example.target_owner, "via": _strings(example.via), "text": example.text,
+        },
+    }
+
+
+def change(difference: Change) -> Document:
+    """One entry of the document of `simkit diff`."""
+    return {"subject": difference.subject, "field": difference.field, "before": _plain(difference.before), "after": _plain(difference.after)}
+
+
+def _plain(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _assumption(assumption: Assumption) -> Document:
+    return {"text": assumption.text, "fact": assumption.path, "where": str(assumption.place)}
+
+
+def _strings(addresses: Sequence[Address]) -> list[str]:
+    return [str(address) for address in addresses]
+
+
+def _text(address: Address | None) -> str | None:
+    return None if address is None else str(address)

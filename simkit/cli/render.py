@@ -1,0 +1,51 @@
+"""`simkit render`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from simkit.cli.output import print_json
+
+TARGETS = ("qemu", "libvirt", "kata", "cdi", "script")
+
+
+@click.command()
+@click.argument("plan", type=click.Path(exists=True, dir_okay=False))
+@click.option("--to", "target", type=click.Choice(TARGETS), required=True)
+@click.option("--guest", metavar="NAME", help="One guest; all of them if left out.")
+@click.option("-o", "--output", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder instead of standard output.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def render(*, plan: str, target: str, guest: str | None, folder: Path | None, output: str) -> None:
+    """A plan as the files that other programs take.
+
+    \b
+    simkit render plan.json --to qemu --guest train
+    simkit render plan.json --to kata -o out/
+    """
+    from simkit.formats.render import artefacts
+    from simkit.formats.source import open_plan
+
+    files = artefacts(open_plan(plan), target, guest=guest)
+    if folder is not None:
+        write(files, folder)
+        click.echo("\n".join(str(folder / name) for name in files))
+    elif output == "json":
+        print_json({"files": files})
+    else:
+        for name, text in files.items():
+            if len(files) > 1:
+                click.echo(f"# ---- {name}")
+            click.echo(text, nl=not text.endswith("\n"))
+
+
+def write(files: dict[str, str], folder: Path) -> None:
+    """Write rendered files into a folder, made if it is not there; scripts are made executable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        if text.startswith("#!"):
+            path.chmod(0o755)

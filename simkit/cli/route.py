@@ -1,0 +1,41 @@
+"""`simkit route`."""
+
+from __future__ import annotations
+
+import click
+
+from simkit.cli.options import Stated, host_argument, host_options, output_format
+from simkit.cli.output import print_json
+
+
+@click.command()
+@host_argument
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST")
+@output_format()
+@host_options
+def route(*, host: str, source: str, target: str, output: str, stated: Stated) -> None:
+    """The way of a memory request from function SRC to the memory of function DST.
+
+    \b
+    simkit route hgx-h100 0000:05:00.0 0000:0a:00.0
+    """
+    from simkit.cli import documents
+    from simkit.model.address import Address
+    from simkit.semantics.p2p import nearness
+    from simkit.semantics.routes import route as find
+
+    model = stated.open(host)
+    way = find(model, Address.parse(source), Address.parse(target))
+    if output == "json":
+        print_json(documents.route(way))
+        return
+    beside = nearness(model, way.source, way.target)
+    click.echo(f"{way.source} → {way.target}: {way.nearness}" + (f" over PCIe, {beside} by a link beside it" if beside != way.nearness else ""))
+    for address in way.via:
+        click.echo(f"  over {address} {model[address].label}" + ("  ◀ redirects upstream" if address == way.redirected_by else ""))
+    click.echo(way.why)
+    if way.bandwidth_gbps is not None:
+        click.echo(f"slowest link on the way: {way.bandwidth_gbps:.0f} Gb/s")
+    for assumption in way.assumptions:
+        click.echo(f"assumed: {assumption.text} ({assumption.place})")

@@ -1,0 +1,97 @@
+"""`simkit solve`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from simkit.cli.options import Stated, host_options, output_format
+from simkit.cli.output import fold, print_json
+from simkit.model.plan import Plan
+from simkit.solve.answer import Infeasible, Planned, Undecided
+
+
+@click.command()
+@click.argument("workload")
+@click.option("--host", "hosts", multiple=True, required=True, metavar="HOST", help="Where the guests are to run.")
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan here.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same plan.")
+@output_format()
+@host_options
+def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: int, output: str, stated: Stated) -> None:
+    """A plan for the guests of WORKLOAD on a host, or why there is none and what would help.
+
+    \b
+    simkit solve two-guests --host hgx-h100 -o plan.json
+
+    Exit status: 0 planned, 1 infeasible, 3 undecided.
+    """
+    from simkit.formats.plan import dump_plan
+    from simkit.formats.source import open_workload
+    from simkit.plan.plan import with_steps
+    from simkit.solve.solve import solve as find
+
+    if len(hosts) > 1:
+        raise click.UsageError("one --host for now: guests are not yet spread over several hosts")
+    answer = find(open_workload(workload), stated.open(hosts[0]), seed=seed)
+    plan = with_steps(answer.plan) if isinstance(answer, Planned) else None
+    if plan is not None and target is not None:
+        target.write_text(dump_plan(plan), encoding="utf-8")
+    if output == "json":
+        print_json(document(answer, plan))
+    else:
+        click.echo(describe(answer, plan))
+        if plan is not None and target is not None:
+            click.echo(f"\nwritten to {target}; next: simkit verify {target} --policy isolation · simkit render {target} --to qemu")
+    sys.exit({Planned: 0, Infeasible: 1, Undecided: 3}[type(answer)])
+
+
+def document(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> dict[str, Any]:
+    """The document of `simkit solve`."""
+    from simkit.formats.plan import dump_plan
+
+    match answer:
+        case Planned():
+            assert plan is not None
+            return {"answer": "planned", "plan": json.loads(dump_plan(plan)), "because": list(answer.because), "relaxations": [], "reason": None}
+        case Infeasible():
+            because = [{"text": reason.text, "where": [str(place) for place in reason.places]} for reason in answer.because]
+            relaxations = [{"text": relaxation.text, "cost": relaxation.cost} for relaxation in answer.relaxations]
+            return {"answer": "infeasible", "plan": None, "because": because, "relaxations": relaxations, "reason": None}
+        case Undecided():
+            return {"answer": "undecided", "plan": None, "because": [], "relaxations": [], "reason": answer.reason}
+
+
+def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str:
+    """The answer for people."""
+    match answer:
+        case Planned():
+            assert plan is not None
+            return _describe_plan(answer, plan)
+        case Infeasible():
+            reasons = [reason.text + "".join(f"\n      {place}" for place in reason.places) for reason in answer.because]
+            lines = ["infeasible: these cannot hold together, and none of them can be left out:", fold(reasons)]
+            if answer.relaxations:
+                lines += ["feasible if, smallest change first:", fold([relaxation.text for relaxation in answer.relaxations])]
+            return "\n".join(lines)
+        case Undecided():
+            return f"undecided: {answer.reason}"
+
+
+def _describe_plan(answer: Planned, plan: Plan) -> str:
+    from simkit.formats.draw_text import guest_summary
+
+    lines = [f"planned: {len(plan.guests)} guests on {plan.host.name}"]
+    for guest in plan.guests:
+        lines += ["", guest_summary(plan.host, guest)]
+    lines += ["", "Why:", fold(answer.because)] if answer.because else []
+    if plan.steps:
+        lines += ["", f"{len(plan.steps)} steps to get there (simkit apply --dry-run shows them)"]
+    if plan.assumptions:
+        lines += ["", "Assumed:", fold(plan.assumptions)]
+    lines += [f"checked by {certificate.by}: {certificate.says}" for certificate in plan.certificates]
+    return "\n".join(lines)

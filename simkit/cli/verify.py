@@ -1,0 +1,63 @@
+"""`simkit verify`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from simkit.cli.options import Stated, complete_host, host_options, output_format
+from simkit.cli.output import print_json
+from simkit.verify.report import Finding, Outcome, Report, Verdict
+
+_MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESIDUAL: "residual ", Outcome.UNDECIDED: "UNDECIDED", Outcome.SKIPPED: "SKIPPED  "}
+
+
+@click.command()
+@click.argument("subject", metavar="HOST|plan.json", shell_complete=complete_host)
+@click.option("--policy", required=True, metavar="POLICY", help="A shipped policy's name, or a file.")
+@click.option("--acs", "acs", multiple=True, metavar="ADDR=BITS", help="What if: ACS Control of a port, for example 0000:3a:01.0=SV,RR,CR,UF or 0000:3a:01.0= for off.")
+@output_format()
+@host_options
+def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stated: Stated) -> None:
+    """Decide every rule of a policy over a host, or over what a plan makes of its host.
+
+    Exit status: 0 pass (also with residual risk), 1 something is violated, 3 nothing is, but something could not be decided.
+    """
+    from simkit.cli import documents
+    from simkit.formats.source import open_plan_or_host, open_policy
+    from simkit.model.plan import Plan
+    from simkit.verify.verify import verify as decide
+
+    found = open_plan_or_host(subject, open_host=stated.open)
+    if acs:
+        found = _what_if(found, acs)
+    report = decide(found, open_policy(policy))
+    if output == "json":
+        print_json(documents.report(subject, report))
+    else:
+        click.echo(describe(report, of_plan=isinstance(found, Plan)))
+    sys.exit(0 if report.verdict is not Verdict.FAIL else 3 if report.undecided else 1)
+
+
+def _what_if(subject: object, acs: tuple[str, ...]) -> object:
+    raise NotImplementedError
+
+
+def describe(report: Report, *, of_plan: bool) -> str:
+    """The report for people: a line a property, the counterexample of what is violated in full."""
+    words = {Verdict.PASS: "pass", Verdict.RESIDUAL: "pass with residual risk", Verdict.FAIL: "not decided" if report.undecided else "fail"}
+    lines = [f"{words[report.verdict]}: {'plan for ' if of_plan else ''}{report.subject} against policy {report.policy}"]
+    for finding in report.findings:
+        lines.extend(_describe(finding))
+    return "\n".join(lines)
+
+
+def _describe(finding: Finding) -> list[str]:
+    lines = [f"  {_MARK[finding.outcome]}  {finding.property}: {finding.text}"]
+    if finding.outcome in (Outcome.VIOLATED, Outcome.UNDECIDED, Outcome.SKIPPED):
+        lines.append(f"             at {finding.where}")
+    if finding.remedy and finding.outcome is not Outcome.HOLDS:
+        lines.append(f"             remedy: {finding.remedy}")
+    lines += [f"             assuming {assumption}" for assumption in finding.assumptions]
+    return lines

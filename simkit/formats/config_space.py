@@ -1,0 +1,210 @@
+"""Configuration space, decoded: 64, 256 or 4,096 bytes to facts (PCIe 6.0 §7.5 to §7.9, include/uapi/linux/pci_regs.h)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from simkit.errors import MalformedConfigSpace
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
+from simkit.model.unknown import Unknown
+
+HEADER, CONVENTIONAL, EXTENDED = 64, 256, 4096
+CAP_BRIDGE_SUBSYSTEM, CAP_PCIE = 0x0D, 0x10
+EXT_ACS, EXT_ARI, EXT_ATS, EXT_SRIOV = 0x000D, 0x000E, 0x000F, 0x0010
+SPEEDS_GTPS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
+
+_PORT_TYPES = {kind.value: kind for kind in PortType}
+_NEEDS_ROOT = Unknown("config space beyond byte 64 is readable by root only")
+_SHORT = Unknown("the extended config space beyond byte 256 is not in the source")
+_NO_LINK = Unknown("the link register holds a reserved value, or the link is down")
+_GONE = Unknown("config space reads all ones: the function does not answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpace:
+    """What the registers say. `bars` have bases and kinds; their sizes are not in config space."""
+
+    vendor_id: int
+    device_id: int
+    class_code: int | Unknown
+    revision: int | Unknown
+    header_type: int | Unknown
+    multifunction_bit: bool | Unknown
+    subsystem: tuple[int, int] | None | Unknown
+    bus_range: BusRange | None
+    bars: tuple[Bar, ...]
+    port_type: PortType | None | Unknown
+    link: Link | None | Unknown
+    acs: Acs | None | Unknown
+    ats: Ats | None | Unknown
+    ari: bool | Unknown
+    sriov: Sriov | None | Unknown
+    capabilities: tuple[tuple[int, int], ...] | Unknown
+    extended: tuple[tuple[int, int], ...] | Unknown
+
+
+def decode(config: bytes, *, where: str) -> ConfigSpace:
+    """Read the registers of one function.
+
+    64 bytes are what Linux shows to everybody: the rest is then unknown. 256 bytes of a PCIe function leave its extended
+    capabilities unknown. Lists that loop or point outside end there, as in the kernel (`pci_find_next_ext_capability`).
+    A virtual function reads 0xFFFF as vendor and device (PCIe 6.0 §9.3.4.1.1); who it is, its physical function knows.
+
+    Raises:
+        MalformedConfigSpace: not 64, 256 or 4,096 bytes.
+    """
+    if len(config) not in (HEADER, CONVENTIONAL, EXTENDED):
+        raise MalformedConfigSpace(f"config space has {len(config)} bytes, a whole one {HEADER}, {CONVENTIONAL} or {EXTENDED}", where=where,
+                                   remedy="read the `config` file again: this copy is truncated")
+    if config.count(0xFF, 0, HEADER) == HEADER:
+        return ConfigSpace(0xFFFF, 0xFFFF, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
+    vendor, device = struct.unpack_from("<HH", config, 0)
+    layout = config[0x0E] & 0x7F
+    capabilities = tuple(_capabilities(config)) if len(config) > HEADER else _NEEDS_ROOT
+    express = _first(capabilities, CAP_PCIE)
+    extended = _extended_list(config, capabilities, express)
+    return ConfigSpace(
+        vendor,
+        device,
+        class_code=config[0x09] | config[0x0A] << 8 | config[0x0B] << 16,
+        revision=config[0x08],
+        header_type=layout,
+        multifunction_bit=bool(config[0x0E] & 0x80),
+        subsystem=_subsystem(config, layout, capabilities),
+        bus_range=BusRange(config[0x19], config[0x1A]) if layout in (1, 2) else None,
+        bars=tuple(_bars(config, layout)),
+        port_type=express if isinstance(express, Unknown) else _port_type(config, express),
+        link=express if isinstance(express, Unknown) else _link(config, express),
+        acs=_read(config, extended, EXT_ACS, 8, _acs),
+        ats=_read(config, extended, EXT_ATS, 8, _ats),
+        ari=extended if isinstance(extended, Unknown) else _first(extended, EXT_ARI) is not None,
+        sriov=_read(config, extended, EXT_SRIOV, 0x40, _sriov),
+        capabilities=capabilities,
+        extended=extended,
+    )
+
+
+def find_extended(config: bytes, capability: int) -> int | None:
+    """Offset of an extended capability, None where there is none (`pci_find_ext_capability`)."""
+    found = _first(tuple(_extended_entries(config)), capability)
+    return found if isinstance(found, int) else None
+
+
+Entries = tuple[tuple[int, int], ...]
+
+
+def _first(entries: Entries | Unknown, capability: int) -> int | None | Unknown:
+    """Offset of the first entry with this id."""
+    if isinstance(entries, Unknown):
+        return entries
+    return next((offset for number, offset in entries if number == capability), None)
+
+
+def _capabilities(config: bytes) -> Iterator[tuple[int, int]]:
+    """The list from 0x34 (CardBus: 0x14), if Status bit 4 says there is one (PCI 3.0 §6.7, `__pci_find_next_cap_ttl`)."""
+    if not config[0x06] & 0x10:
+        return
+    offset = config[0x14 if config[0x0E] & 0x7F == 2 else 0x34] & 0xFC
+    seen: set[int] = set()
+    while offset >= HEADER and offset not in seen and config[offset] != 0xFF:
+        seen.add(offset)
+        yield config[offset], offset
+        offset = config[offset + 1] & 0xFC
+
+
+def _extended_list(config: bytes, capabilities: Entries | Unknown, express: int | None | Unknown) -> Entries | Unknown:
+    if isinstance(capabilities, Unknown):
+        return capabilities
+    if len(config) == CONVENTIONAL:
+        return _SHORT if express is not None else ()
+    return tuple(_extended_entries(config))
+
+
+def _extended_entries(config: bytes) -> Iterator[tuple[int, int]]:
+    """The list from 0x100: id in bits 0-15, next offset in bits 20-31 (PCIe 6.0 §7.6.3)."""
+    offset, seen = CONVENTIONAL, set[int]()
+    while offset >= CONVENTIONAL and offset not in seen and offset + 4 <= len(config):
+        seen.add(offset)
+        (word,) = struct.unpack_from("<I", config, offset)
+        if word in (0, 0xFFFFFFFF):
+            return
+        yield word & 0xFFFF, offset
+        offset = word >> 20 & 0xFFC
+
+
+def _subsystem(config: bytes, layout: int, capabilities: Entries | Unknown) -> tuple[int, int] | None | Unknown:
+    """Subsystem vendor and id: 0x2C of an endpoint, capability 0x0D of a bridge."""
+    if layout == 0:
+        vendor, device = struct.unpack_from("<HH", config, 0x2C)
+        return (vendor, device) if vendor or device else None
+    offset = _first(capabilities, CAP_BRIDGE_SUBSYSTEM)
+    if isinstance(offset, Unknown):
+        return offset
+    if offset is None or offset + 8 > CONVENTIONAL:
+        return None
+    vendor, device = struct.unpack_from("<HH", config, offset + 4)
+    return vendor, device
+
+
+def _bars(config: bytes, layout: int) -> Iterator[Bar]:
+    """Base addresses (PCIe 6.0 §7.5.1.2.1); a register that reads zero may be absent or not assigned and is left out."""
+    count = {0: 6, 1: 2}.get(layout, 0)
+    index = 0
+    while index < count:
+        (low,) = struct.unpack_from("<I", config, 0x10 + 4 * index)
+        if low & 1:
+            yield Bar(index, BarKind.IO, base=low & ~3)
+        elif low:
+            wide = low >> 1 & 3 == 2 and index + 1 < count
+            high = struct.unpack_from("<I", config, 0x14 + 4 * index)[0] if wide else 0
+            yield Bar(index, BarKind.MEM64 if wide else BarKind.MEM32, prefetchable=bool(low & 8), base=high << 32 | low & ~0xF)
+            index += wide
+        index += 1
+
+
+def _port_type(config: bytes, express: int | None) -> PortType | None | Unknown:
+    if express is None:
+        return None
+    number = config[express + 2] >> 4 & 0xF
+    return _PORT_TYPES[number] if number in _PORT_TYPES else Unknown(f"PCIe device/port type {number} is reserved")
+
+
+def _link(config: bytes, express: int | None) -> Link | None:
+    """Link Capabilities +0x0C, Link Status +0x12 (PCIe 6.0 §7.5.3.6, .8). An RCiEP has no link."""
+    if express is None or express + 0x14 > CONVENTIONAL or config[express + 2] >> 4 & 0xF in (PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR):
+        return None
+    (most,) = struct.unpack_from("<I", config, express + 0x0C)
+    (now,) = struct.unpack_from("<H", config, express + 0x12)
+    return Link(SPEEDS_GTPS.get(now & 0xF, _NO_LINK), now >> 4 & 0x3F or _NO_LINK, SPEEDS_GTPS.get(most & 0xF, _NO_LINK), most >> 4 & 0x3F or _NO_LINK)
+
+
+T = TypeVar("T")
+
+
+def _read(config: bytes, extended: Entries | Unknown, capability: int, length: int, read: Callable[[bytes, int], T]) -> T | None | Unknown:
+    """Decode an extended capability of `length` bytes; None where it is not there."""
+    offset = _first(extended, capability)
+    if offset is None or isinstance(offset, Unknown):
+        return offset
+    return read(config, offset) if offset + length <= len(config) else Unknown(f"extended capability 0x{capability:04x} runs past the end")
+
+
+def _acs(config: bytes, offset: int) -> Acs:
+    """ACS Capability +4, Control +6 (PCIe 6.0 §7.7.11); capability bits 8-15 are the egress vector's size, not kept."""
+    capability, control = struct.unpack_from("<HH", config, offset + 4)
+    return Acs(AcsBits(capability & 0x7F), AcsBits(control & 0x7F))
+
+
+def _ats(config: bytes, offset: int) -> Ats:
+    """ATS Control +6, bit 15 (PCIe 6.0 §10.5.1.3)."""
+    return Ats(enabled=bool(config[offset + 7] & 0x80))
+
+
+def _sriov(config: bytes, offset: int) -> Sriov:
+    """SR-IOV Control +8 to VF Device ID +0x1A (PCIe 6.0 §9.3.3)."""
+    (control,) = struct.unpack_from("<H", config, offset + 8)
+    initial, total, number, _, first, stride, _, device = struct.unpack_from("<HHHHHHHH", config, offset + 0x0C)
+    return Sriov(total, initial, number, first, stride, device, enabled=bool(control & 1), ari_hierarchy=bool(control & 0x10))

@@ -1,0 +1,91 @@
+"""Does a function isolate? `pci_acs_enabled` and `pci_acs_path_enabled` (drivers/pci/pci.c), the same in 6.1 and 7.3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simkit.model.address import Address
+from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, PortType
+from simkit.model.function import Function
+from simkit.model.host import Host
+from simkit.model.unknown import Unknown, is_known
+from simkit.semantics.acs_quirks import quirk_answer
+
+_NEVER = (PortType.PCIE_TO_PCI_BRIDGE, PortType.PCI_TO_PCIE_BRIDGE, PortType.RC_EVENT_COLLECTOR)
+_ELIDED = Unknown("NCCL's XML shows one function a switch and no root ports")
+_BY_REGISTERS = (PortType.ROOT_PORT, PortType.DOWNSTREAM)
+
+
+@dataclass(slots=True)
+class Isolation:
+    """The kernel's ACS questions about one host, with every unknown fact taken as `optimistic` says.
+
+    `consulted` collects the paths of unknown facts that an answer rested on. Each test is monotone: optimistic answers isolate
+    wherever pessimistic ones do, so the two ends enclose the truth.
+    """
+
+    host: Host
+    optimistic: bool
+    consulted: dict[str, str] = field(default_factory=dict)
+    _paths: dict[Address, bool] = field(default_factory=dict)
+
+    def enabled(self, function: Function, flags: AcsBits = REQUIRED_ACS) -> bool:
+        """`pci_acs_enabled`: quirk, then port type, then registers."""
+        quirk = quirk_answer(function, flags)
+        if quirk is not None:
+            return quirk
+        kind = function.port_type
+        if isinstance(kind, Unknown):
+            return self.guess(f"{function.path}/port_type", f"the PCIe port type of {function.address}", kind)
+        if kind is None or kind in _NEVER:
+            return False
+        if kind not in _BY_REGISTERS and not self.multifunction(function):
+            return True
+        return self._by_registers(function, flags)
+
+    def multifunction(self, function: Function) -> bool:
+        """The kernel's `dev->multifunction`; false for virtual functions."""
+        if function.is_vf:
+            return False
+        if isinstance(function.multifunction, Unknown):
+            return not self.guess(f"{function.path}/multifunction", f"whether {function.address} is multifunction", function.multifunction)
+        return function.multifunction
+
+    def path_enabled(self, bridge: Function) -> bool:
+        """`pci_acs_path_enabled(bridge, NULL, flags)`: this port and every one above it isolate."""
+        known = self._paths.get(bridge.address)
+        if known is None:
+            above = self.host.parent(bridge)
+            known = self._ports_between(bridge) and self.enabled(bridge) and (above is None or self.path_enabled(above))
+            self._paths[bridge.address] = known
+        return known
+
+    def _ports_between(self, bridge: Function) -> bool:
+        """Where the source leaves ports out (`Host.elided`), nothing is known of those above and below `bridge`."""
+        return not self.host.elided or self.guess(f"{bridge.path}/acs", f"ACS of the ports around {bridge.address}, which the source leaves out,", _ELIDED)
+
+    def _by_registers(self, function: Function, flags: AcsBits) -> bool:
+        """`pci_acs_flags_enabled`: flags that the capability does not implement count as hard-wired on, except egress control."""
+        acs = function.acs
+        if isinstance(acs, Unknown):
+            return self.guess(f"{function.path}/acs", f"ACS of {function.address}", acs)
+        if acs is None:
+            return False
+        return self._flags_set(function, acs, flags)
+
+    def _flags_set(self, function: Function, acs: Acs, flags: AcsBits) -> bool:
+        if not is_known(acs.capability):
+            if is_known(acs.control) and not flags & ~acs.control:
+                return True
+            return self.guess(f"{function.path}/acs/capability", f"ACS capability of {function.address}", acs.capability)
+        needed = flags & (acs.capability | AcsBits.EC)
+        if not is_known(acs.control):
+            return not needed or self.guess(f"{function.path}/acs/control", f"ACS control of {function.address}", acs.control)
+        return not needed & ~acs.control
+
+    def guess(self, path: str, what: str, unknown: Unknown) -> bool:
+        """What an unknown fact is taken for: isolating or not, as this end of the answer goes. Remembers that it was asked."""
+        self.consulted.setdefault(path, f"{what} is unknown: {unknown.why}")
+        return self.optimistic
+
+

@@ -1,0 +1,30 @@
+"""Which kernels the rules were read in, and what is said of others."""
+
+from __future__ import annotations
+
+import re
+
+from simkit.model.unknown import Unknown
+
+OLDEST, NEWEST = (6, 1), (7, 3)
+_RELEASE = re.compile(r"(\d+)\.(\d+)")
+
+
+def release(kernel: str | Unknown) -> tuple[int, int] | None:
+    """Major and minor of `uname -r`; None where unknown or not a release."""
+    match = _RELEASE.match(kernel) if isinstance(kernel, str) else None
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def name(kernel: str | Unknown) -> str:
+    """How answers name the rules they used: ``6.8`` for ``6.8.0-45-generic``, the whole range where the release is unknown."""
+    found = release(kernel)
+    return f"{found[0]}.{found[1]}" if found else f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+
+
+def caveat(kernel: str | Unknown) -> str | None:
+    """What must be said before the rules are used for this kernel; None inside the range they were read in."""
+    found = release(kernel)
+    if found is None or OLDEST <= found <= NEWEST:
+        return None
+    return f"the rules were read in Linux {OLDEST[0]}.{OLDEST[1]} and {NEWEST[0]}.{NEWEST[1]} and are taken to hold for {found[0]}.{found[1]} too"

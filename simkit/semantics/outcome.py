@@ -1,0 +1,55 @@
+"""The host as it will be once a plan has been carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from simkit.model.address import Address
+from simkit.model.capabilities import Acs, AcsBits, PortType, Sriov
+from simkit.model.function import Function
+from simkit.model.host import Host
+from simkit.model.plan import Plan
+from simkit.model.step import SetAcs
+from simkit.model.unknown import UNKNOWN, is_known
+
+
+def outcome(plan: Plan) -> Host:
+    """`plan.host` with the plan's virtual functions enabled, ACS bits written and devices bound to vfio-pci.
+
+    The kernel's group numbers of functions that exist are kept: a run-time ACS write does not regroup (iommu.c groups at probe);
+    those of new virtual functions are unknown until they are probed.
+    """
+    host = plan.host
+    added = [_virtual(host, device.vf_of, device.address) for guest in plan.guests for device in guest.devices
+             if device.vf_of is not None and device.address not in host]
+    host = replace(host, functions=(*host.functions, *added))
+    bound = {device.address for guest in plan.guests for device in guest.devices}
+    host = host.with_functions(*(replace(host[address], driver="vfio-pci") for address in bound))
+    writes = [action for step in plan.steps for action in step.do if isinstance(action, SetAcs)]
+    return with_acs(host, ((write.function, write.mask, write.value) for write in writes))
+
+
+def with_acs(host: Host, writes: Iterable[tuple[Address, int, int]]) -> Host:
+    """The host after writing `value` under `mask` to ACS Control of functions; bits without capability stay 0 (PCIe 6.0 §7.7.11.3)."""
+    for address, mask, value in writes:
+        function = host[address]
+        if not isinstance(function.acs, Acs):
+            continue
+        acs = function.acs
+        control: object = UNKNOWN
+        if is_known(acs.control):
+            implemented = int(acs.capability) if is_known(acs.capability) else 0x7F
+            control = AcsBits((int(acs.control) & ~mask | value & mask) & implemented)
+        elif mask & 0x7F == 0x7F and is_known(acs.capability):
+            control = AcsBits(value & int(acs.capability))
+        host = host.with_functions(replace(function, acs=Acs(acs.capability, control if isinstance(control, AcsBits) else UNKNOWN)))
+    return host
+
+
+def _virtual(host: Host, physical: Address, address: Address) -> Function:
+    """What a virtual function inherits: place, link, NUMA node; its identity is the PF's with the SR-IOV capability's device id."""
+    pf = host[physical]
+    device_id = pf.sriov.vf_device_id if isinstance(pf.sriov, Sriov) else UNKNOWN
+    return replace(pf, address=address, device_id=device_id, physfn=physical, port_type=PortType.ENDPOINT, multifunction=False, sriov=None,
+                   iommu_group=UNKNOWN, driver=None, reset_methods=("flr",), usage=None, name=f"{pf.label} VF")
