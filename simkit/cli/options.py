@@ -53,7 +53,7 @@ class Stated:
         """Read a HOST argument and put the stated facts on it."""
         from simkit.formats.source import open_host
 
-        host = open_host(source, reader=self.reader)
+        host: Host = open_host(source, reader=self.reader)
         return replace(host, **self.facts) if self.facts else host  # type: ignore[arg-type]
 
 

@@ -62,8 +62,7 @@ def document(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> dic
             because = [{"text": reason.text, "where": [str(place) for place in reason.places]} for reason in answer.because]
             relaxations = [{"text": relaxation.text, "cost": relaxation.cost} for relaxation in answer.relaxations]
             return {"answer": "infeasible", "plan": None, "because": because, "relaxations": relaxations, "reason": None}
-        case Undecided():
-            return {"answer": "undecided", "plan": None, "because": [], "relaxations": [], "reason": answer.reason}
+    return {"answer": "undecided", "plan": None, "because": [], "relaxations": [], "reason": answer.reason}
 
 
 def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str:
@@ -78,8 +77,7 @@ def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str
             if answer.relaxations:
                 lines += ["feasible if, smallest change first:", fold([relaxation.text for relaxation in answer.relaxations])]
             return "\n".join(lines)
-        case Undecided():
-            return f"undecided: {answer.reason}"
+    return f"undecided: {answer.reason}"
 
 
 def _describe_plan(answer: Planned, plan: Plan) -> str:

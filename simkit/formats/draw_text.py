@@ -8,7 +8,9 @@ from simkit.formats.outline import Entry, outline
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.group import Grouping
+from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
+from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 
@@ -97,3 +99,42 @@ def _names(host: Host, functions: Sequence[Address]) -> list[str]:
         names.append(f"{kind.value.upper()}{counts.get(kind, 0)}")
         counts[kind] = counts.get(kind, 0) + 1
     return names
+
+
+def guest_summary(host: Host, guest: GuestPlan) -> str:
+    """What was decided for one guest: size, nodes, and its tree of ports with the host function behind each device."""
+    tee = f"{guest.tee}, " if guest.tee is not TeeKind.NONE else ""
+    lines = [f"{guest.name}: {tee}{guest.topology}, {guest.cpus} CPUs, {guest.memory_bytes / (1 << 30):.0f} GiB"]
+    lines += [f"  guest node {node.id} from host node {node.host_node}: CPUs {node.cpus}, {node.memory_bytes / (1 << 30):.0f} GiB" for node in guest.nodes]
+    lines += [f"  {line}" for line in _ports(host, guest, None, "")]
+    lines += [f"  {reason}" for reason in guest.because]
+    return "\n".join(lines)
+
+
+def _ports(host: Host, guest: GuestPlan, parent: str | None, indent: str) -> Iterator[str]:
+    """The ports below `parent`, each with its devices; a port with one device takes one line."""
+    ports = [port for port in guest.ports if port.parent == parent]
+    devices = [device for device in guest.devices if device.port == parent]
+    total = len(ports) + len(devices)
+    for index, port in enumerate(ports):
+        last = index == total - 1
+        own = [device for device in guest.devices if device.port == port.id]
+        single = len(own) == 1 and not any(other.parent == port.id for other in guest.ports)
+        mirrors = f"  (host's {port.mirrors})" if port.mirrors else ""
+        node = f"  node {port.numa_node}" if port.numa_node is not None and port.parent is None else ""
+        device = f" ─ {_guest_device(host, own[0])}" if single else ""
+        yield f"{indent}{'└─' if last else '├─'} {port.kind} port {port.id}{mirrors}{node}{device}"
+        if not single:
+            yield from _ports(host, guest, port.id, indent + ("   " if last else "│  "))
+    for index, entry in enumerate(devices, start=len(ports)):
+        yield f"{indent}{'└─' if index == total - 1 else '├─'} {_guest_device(host, entry)}"
+
+
+def _guest_device(host: Host, device: GuestDevice) -> str:
+    function = host[device.vf_of or device.address]
+    what = f"{device.address} {function.kind.value.upper()} {function.label}"
+    if device.vf_of is not None:
+        what += f", VF {device.vf_index} of {device.vf_of}"
+    if device.companion_of is not None:
+        what += f", comes with {device.companion_of}"
+    return what + (f", IOMMU group {device.group}" if device.group is not None else "")

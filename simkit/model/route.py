@@ -34,8 +34,9 @@ class Route:
     """The way of a memory request from `source` to `target`'s memory over PCIe.
 
     `nearness` is the class of the pair by the tree; `direct` whether the request stays below the host bridge with the bits as
-    they are; `redirected_by` the port whose ACS control sends it upstream; `via` the bridges it passes, in order, up to and down
-    again. `bandwidth_gbps` is the slowest link on the way in gigabytes (10^9) a second after line coding, one direction.
+    they are (`translated_only`: just for requests that carry ATS-translated addresses); `redirected_by` the port whose ACS control sends it upstream; `via` the bridges it passes, in order, up to and down
+    again. `bandwidth_gbps` is the slowest link on the way in gigabits a second after line coding, one direction, as the kernel
+    prints it (`pcie_bandwidth_available`). With `assumptions`, `direct` says what may happen, not what does.
     """
 
     source: Address
@@ -45,6 +46,7 @@ class Route:
     via: tuple[Address, ...]
     redirected_by: Address | None = None
     blocked_by: Address | None = None
+    translated_only: bool = False
     bandwidth_gbps: float | None = None
     why: str = ""
     assumptions: tuple[Assumption, ...] = ()

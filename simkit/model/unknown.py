@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 T = TypeVar("T")
 
@@ -15,7 +18,7 @@ class Unknown:
     It equals any other Unknown (the reason is for people), and refuses to be taken for true or false.
     """
 
-    why: str = field(default="the source does not say", compare=False)
+    why: str = field(default="the source does not say", compare=False, repr=False)
 
     def __bool__(self) -> NoReturn:
         """Raise TypeError: an unknown is neither yes nor no."""
@@ -29,7 +32,7 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
-def is_known(value: T | Unknown) -> TypeGuard[T]:
+def is_known(value: T | Unknown) -> TypeIs[T]:
     """Whether `value` is a fact."""
     return not isinstance(value, Unknown)
 

@@ -1,0 +1,15 @@
+"""A name for the facts a plan rests on."""
+
+from __future__ import annotations
+
+import hashlib
+
+from simkit.model.host import Host
+
+
+def fingerprint(host: Host) -> str:
+    """SHA-256 over a host's facts in canonical form; name, places and remarks do not count, two unknowns are the same."""
+    lines = [repr(host.cpu), repr(host.iommu), repr(host.tees), repr(host.kernel), repr(host.cmdline)]
+    lines += [repr(node) for node in host.numa_nodes] + sorted(repr(link) for link in host.peer_links)
+    lines += [repr(function) for function in host.functions]
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

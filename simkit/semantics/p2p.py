@@ -1,0 +1,56 @@
+"""How near functions are to each other, links beside PCIe included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simkit.model.address import Address
+from simkit.model.function import Kind
+from simkit.model.host import Host
+from simkit.model.platform import PeerKind
+from simkit.model.route import PeerClass
+from simkit.semantics.routes import route, tree_class
+
+_PEERS = (PeerKind.NVLINK, PeerKind.XGMI)
+
+
+@dataclass(frozen=True, slots=True)
+class P2p:
+    """Class and PCIe bandwidth (Gb/s, None where unknown) of every ordered pair of `functions`."""
+
+    functions: tuple[Address, ...]
+    nearness: tuple[tuple[PeerClass, ...], ...]
+    bandwidth_gbps: tuple[tuple[float | None, ...], ...]
+
+
+def nearness(host: Host, a: Address, b: Address) -> PeerClass:
+    """The class of a pair: NVL where NVLink or xGMI joins them (through an NVSwitch too), NVB through one other GPU, else by the tree."""
+    if a == b:
+        return PeerClass.LOC
+    return min(_beside(host, a, b), tree_class(host, host[a], host[b]))
+
+
+def _beside(host: Host, a: Address, b: Address) -> PeerClass:
+    mine, theirs = _linked(host, a), _linked(host, b)
+    if b in mine or a in theirs:
+        return PeerClass.NVL
+    shared = mine & theirs
+    if any(other is None or host[other].kind is Kind.NVSWITCH for other in shared):
+        return PeerClass.NVL
+    return PeerClass.NVB if shared else PeerClass.DIS
+
+
+def _linked(host: Host, address: Address) -> frozenset[Address | None]:
+    """What `address` has NVLink or xGMI to; None stands for a switch fabric that the source does not name."""
+    ends = [(link.source, link.target) for link in host.peer_links if link.kind in _PEERS]
+    return frozenset([target for source, target in ends if source == address] + [source for source, target in ends if target == address])
+
+
+def matrix(host: Host, functions: Sequence[Address]) -> P2p:
+    """All pairs of `functions`."""
+    return P2p(
+        tuple(functions),
+        tuple(tuple(nearness(host, a, b) for b in functions) for a in functions),
+        tuple(tuple(None if a == b else route(host, a, b).bandwidth_gbps for b in functions) for a in functions),
+    )
