@@ -101,7 +101,7 @@ def _build(events: Iterator[object], source: str) -> Node:
             case _:
                 continue
         if getattr(event, "tag", None) and not isinstance(event, yaml.ScalarEvent):
-            raise MalformedDocument(f"tag {event.tag}", where=where, remedy="leave tags out")  # type: ignore[attr-defined]
+            raise MalformedDocument(f"tag {event.tag}", where=where, remedy="leave tags out")
         if root is None:
             root = node
         elif not _attach(stack[-1], node):
@@ -196,7 +196,7 @@ class Fields:
             self.context.fault(f"{key}: {refused.what}", node.line, refused.remedy)
             return default
 
-    def need(self, key: str, convert: Callable[[Node, str, Context], T], stand_in: T) -> T:
+    def need(self, key: str, convert: Callable[[Node, str, Context], T], stand_in: D) -> T | D:
         """As `take`, but leaving it out is a fault."""
         if key not in self.items:
             self.context.fault(f"{self.what} has no {key!r}", self.line, f"add `{key}:`")

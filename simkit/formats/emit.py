@@ -1,0 +1,33 @@
+"""Plain lists and mappings as YAML that people read: leaves in one line, numbers of registers in hexadecimal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Hex(int):
+    """A number that is written as 0x… with at least `digits` digits; in JSON as that text."""
+
+    digits: int
+
+    def __new__(cls, value: int, digits: int) -> Hex:
+        """The number itself, remembering how it is written."""
+        made = super().__new__(cls, value)
+        made.digits = digits
+        return made
+
+    def __str__(self) -> str:
+        """0x and the digits."""
+        return f"0x{int(self):0{self.digits}x}"
+
+
+def to_yaml(document: dict[str, Any]) -> str:
+    """YAML in the order given; the same document gives the same bytes."""
+    import yaml
+
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        pass
+
+    Dumper.add_representer(Hex, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:int", str(value)))
+    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None)
+    return text
