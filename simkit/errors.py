@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+_SHOWN = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong in an input.
@@ -41,7 +44,9 @@ class SimkitError(Exception):
         if len(self.faults) == 1:
             only = self.faults[0]
             return str(only) if only.what == self.what else f"{self.what}: {only}"
-        return "\n".join([f"{self.what}: {len(self.faults)} faults", *(f"  - {fault}" for fault in self.faults)])
+        shown = [f"  - {fault}" for fault in self.faults[:_SHOWN]]
+        more = [f"  … and {len(self.faults) - _SHOWN} more"] if len(self.faults) > _SHOWN else []
+        return "\n".join([f"{self.what}: {len(self.faults)} faults", *shown, *more])
 
 
 class InputError(SimkitError, ValueError):
@@ -77,9 +82,21 @@ class StalePlan(SimkitError):
 
 
 class StepFailed(SimkitError, RuntimeError):
-    """A step of a plan could not be carried out, or re-reading showed something else than was written."""
+    """A step of a plan could not be carried out, or re-reading showed something else than was written.
+
+    `step` is its id, `path` what was written or read, `written` and `read` the two values, empty where there is none.
+    """
 
     exit_status = 1
+
+    def __init__(self, what: str, *, step: str = "", path: str = "", written: str = "", read: str = "", remedy: str = "",
+                 faults: tuple[Fault, ...] = ()) -> None:
+        """`path` is also where the fault is."""
+        super().__init__(what, where=path, remedy=remedy, faults=faults)
+        self.step = step
+        self.path = path
+        self.written = written
+        self.read = read
 
 
 class ExecutorError(SimkitError, OSError):

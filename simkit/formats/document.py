@@ -237,7 +237,7 @@ def listed(convert: Callable[[Node, str, Context], T]) -> Callable[[Node, str, C
 
 def absent(node: Node) -> bool:
     """Whether a value says that the thing is not there: `none` or null."""
-    return isinstance(node, Scalar) and node.plain and node.text in ("none", "null", "~", "None")
+    return isinstance(node, Scalar) and (node.text == "none" or (node.plain and node.text in ("null", "~", "")))
 
 
 def or_none(convert: Callable[[Node, str, Context], T]) -> Callable[[Node, str, Context], T | None]:

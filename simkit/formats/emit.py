@@ -21,6 +21,18 @@ class Hex(int):
         return f"0x{int(self):0{self.digits}x}"
 
 
+def to_json(document: Any) -> Any:
+    """The same with register numbers as text, 0x…, for JSON, which has no hexadecimal."""
+    match document:
+        case Hex():
+            return str(document)
+        case dict():
+            return {key: to_json(value) for key, value in document.items()}
+        case list():
+            return [to_json(value) for value in document]
+    return document
+
+
 def to_yaml(document: dict[str, Any]) -> str:
     """YAML in the order given; the same document gives the same bytes."""
     import yaml

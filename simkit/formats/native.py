@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from simkit.errors import InconsistentHost
 from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, head, listed, or_none, parse, scalar
-from simkit.formats.emit import Hex, to_yaml
+from simkit.formats.emit import Hex, to_json, to_yaml
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, Ats, Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
@@ -206,7 +206,7 @@ def _bar(node: Node, path: str, context: Context) -> Bar:
 def dump_host(host: Host, *, style: str = "yaml") -> str:
     """Write a snapshot; `style` is yaml or json. Loading it gives the same host."""
     document = host_document(host)
-    return to_yaml(document) if style == "yaml" else json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n"
+    return to_yaml(document) if style == "yaml" else json.dumps(to_json(document), indent=1, ensure_ascii=False) + "\n"
 
 
 def host_document(host: Host) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""Opening what a user names: a HOST, workload, policy or plan. The reader is found from the content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simkit.errors import UnreadableSource
+from simkit.formats.library import find, shipped
+from simkit.model.host import Host
+from simkit.model.plan import Plan
+from simkit.model.policy import Policy
+from simkit.model.workload import Workload
+
+MOST_BYTES = 256 << 20
+READERS = ("native", "plan", "sysfs", "hwloc", "nccl")
+_TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
+
+__all__ = ["READERS", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
+
+
+def open_host(source: str, *, reader: str | None = None) -> Host:
+    """Read a HOST: a shipped name, a snapshot, a plan (its host), a sysfs tree as folder or tar, hwloc or NCCL XML.
+
+    Raises:
+        InputError: in one of its kinds, with what to do about it.
+    """
+    path = find("hosts", source)
+    if reader is not None and reader not in READERS:
+        raise UnreadableSource(f"there is no reader {reader!r}", remedy=f"readers are {', '.join(READERS)}")
+    name = path.name.split(".")[0] or str(path)
+    if path.is_dir():
+        from simkit.formats import sysfs
+        from simkit.formats.files import FolderFiles
+
+        return sysfs.read(FolderFiles(path), name=path.resolve().name or "local")
+    data = _bytes(path)
+    match reader or recognise(data, source):
+        case "sysfs":
+            from simkit.formats import sysfs
+            from simkit.formats.files import TarFiles
+
+            return sysfs.read(TarFiles(path), name=name)
+        case "hwloc":
+            from simkit.formats import hwloc_xml
+
+            return hwloc_xml.read(data, source=source)
+        case "nccl":
+            from simkit.formats import nccl_xml
+
+            return nccl_xml.read(data, source=source)
+        case "plan":
+            from simkit.formats.plan import load_plan
+
+            return load_plan(_text(data, source), source=source).host
+    from simkit.formats.native import load_host
+
+    return load_host(_text(data, source), source=str(path) if path.exists() and source != str(path) else source)
+
+
+def recognise(data: bytes, source: str) -> str:
+    """Which reader a file's content asks for.
+
+    Raises:
+        UnreadableSource: none, with a guess at what it is.
+    """
+    if data.startswith(_TAR_MAGIC) or data[257:262] == b"ustar":
+        return "sysfs"
+    start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"<"):
+        return _recognise_xml(data, source)
+    if b"simkit" in start:
+        return "plan" if b"plan/1" in data[:4096] or b'"simkit": "plan/1"' in data else "native"
+    if not start:
+        raise UnreadableSource("the file is empty", where=source, remedy="give a snapshot, a sysfs tree, hwloc XML or NCCL XML")
+    raise UnreadableSource(f"no reader knows this file{_guess(start)}", where=source, remedy="give a snapshot made by `simkit capture`, a sysfs tree, hwloc XML or NCCL XML")
+
+
+def _recognise_xml(data: bytes, source: str) -> str:
+    for mark, reader in ((b"<topology", "hwloc"), (b"<system", "nccl")):
+        if mark in data[: 1 << 16]:
+            return reader
+    if b"<graphs" in data[: 1 << 16]:
+        raise UnreadableSource("this is an NCCL graph file (<graphs>): rings and trees that NCCL found, not the topology", where=source,
+                               remedy="give the file that NCCL_TOPO_DUMP_FILE writes (<system>)")
+    raise UnreadableSource("XML, but neither hwloc's <topology> nor NCCL's <system>", where=source, remedy="give one of these")
+
+
+def _guess(start: bytes) -> str:
+    if b"iommu group" in start or b"DMAR" in start:
+        return ": it looks like a kernel log, which is not read yet"
+    if any(word in start for word in (b"PCI bridge:", b"Host bridge:", b"Kernel driver in use", b"controller:")):
+        return ": it looks like lspci output, which is not read yet"
+    return ""
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UnreadableSource(f"the file has over {MOST_BYTES >> 20} MiB", where=str(path), remedy="is this the right file?")
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableSource(f"cannot be read: {error.strerror}", where=str(path), remedy="check the path and your permissions") from None
+
+
+def _text(data: bytes, source: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableSource(f"byte {error.start} is not UTF-8", where=source, remedy="save it as UTF-8 text") from None
+
+
+def open_workload(source: str) -> Workload:
+    """Read a workload by shipped name or file."""
+    from simkit.formats.workload import load_workload
+
+    path = find("workloads", source)
+    return load_workload(_text(_bytes(path), source), source=str(path))
+
+
+def open_policy(source: str) -> Policy:
+    """Read a policy by shipped name or file."""
+    from simkit.formats.policy import load_policy
+
+    path = find("policies", source)
+    return load_policy(_text(_bytes(path), source), source=str(path))
+
+
+def open_plan(source: str) -> Plan:
+    """Read a plan that `simkit solve -o` wrote."""
+    from simkit.formats.plan import load_plan
+
+    path = Path(source)
+    return load_plan(_text(_bytes(path), source), source=source)
+
+
+def open_plan_or_host(source: str, *, host: Callable[[str], Host] = open_host) -> Plan | Host:
+    """A plan where the file is one, otherwise a HOST, opened by `host`."""
+    path = Path(source)
+    if path.is_file() and not _bytes(path).startswith(_TAR_MAGIC) and (data := _bytes(path).lstrip()).startswith(b"{") and b'"plan/1"' in data:
+        return open_plan(source)
+    return host(source)
