@@ -166,7 +166,8 @@ def _subsystem(node: Node, _path: str, _context: Context) -> tuple[int, int]:
 def _link(node: Node, path: str, context: Context) -> Link:
     fields = Fields(node, path, context, "a link")
     found = Link(fields.take("speed", values.speed, UNKNOWN), fields.take("width", values.whole(1, 64), UNKNOWN),
-                 fields.take("max_speed", values.speed, UNKNOWN), fields.take("max_width", values.whole(1, 64), UNKNOWN))
+                 fields.take("max_speed", values.speed, UNKNOWN), fields.take("max_width", values.whole(1, 64), UNKNOWN),
+                 fields.take("gbps", values.decimal, UNKNOWN))
     fields.done()
     return found
 
@@ -245,7 +246,8 @@ def _function_document(function: Function) -> dict[str, Any]:
         multifunction=function.multifunction,
         buses=UNKNOWN if function.bus_range is None else f"{function.bus_range.secondary:02x}-{function.bus_range.subordinate:02x}",
         link=_as(function.link, lambda link: _kept(speed=_as(link.speed_gtps, _speed_text), width=link.width,
-                                                   max_speed=_as(link.max_speed_gtps, _speed_text), max_width=link.max_width)),
+                                                   max_speed=_as(link.max_speed_gtps, _speed_text), max_width=link.max_width,
+                                                   gbps=link.stated_gbps)),
         acs=_as(function.acs, lambda acs: _kept(capability=_as(acs.capability, values.acs_text), control=_as(acs.control, values.acs_text))),
         ats=_as(function.ats, lambda ats: _kept(enabled=ats.enabled)),
         ari=function.ari,

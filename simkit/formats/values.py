@@ -87,6 +87,14 @@ def speed(node: Node, _path: str, _context: Context) -> float:
     return float(match[1])
 
 
+def decimal(node: Node, _path: str, _context: Context) -> float:
+    """A decimal number above 0."""
+    given = scalar(node)
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", given) is None or not float(given):
+        raise Refused(f"{given!r} is no number above 0", "write it as 126.031")
+    return float(given)
+
+
 def address(node: Node, _path: str = "", _context: Context | None = None) -> Address:
     """A PCI address."""
     return _ours(Address.parse, scalar(node))

@@ -56,12 +56,16 @@ class Ats:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A function's PCIe link; speeds in GT/s (2.5, 5, 8, 16, 32, 64), widths in lanes."""
+    """A function's PCIe link; speeds in GT/s (2.5, 5, 8, 16, 32, 64), widths in lanes.
+
+    `stated_gbps` is the bandwidth in Gb/s after line coding where the source states only that (hwloc: the product of speed and width).
+    """
 
     speed_gtps: float | Unknown = UNKNOWN
     width: int | Unknown = UNKNOWN
     max_speed_gtps: float | Unknown = UNKNOWN
     max_width: int | Unknown = UNKNOWN
+    stated_gbps: float | Unknown = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

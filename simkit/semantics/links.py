@@ -14,5 +14,5 @@ def link_gbps(link: Link) -> float | None:
     8b/10b up to 5 GT/s, 128b/130b up to 32 GT/s, none at 64 GT/s in flit mode (PCIe 6.0 §4.2; `PCIE_SPEED2MBS_ENC`, drivers/pci/pci.h).
     """
     if not is_known(link.speed_gtps) or not is_known(link.width) or link.speed_gtps not in _PER_LANE_GBPS:
-        return None
+        return link.stated_gbps if is_known(link.stated_gbps) else None
     return round(_PER_LANE_GBPS[link.speed_gtps] * link.width, 3)
