@@ -17,8 +17,8 @@ from simkit.model.unknown import is_known
 
 def headline(host: Host) -> str:
     """One line: name, what is in it, and the platform."""
-    words = {Kind.GPU: "GPU", Kind.NIC: "NIC", Kind.NVSWITCH: "NVSwitch", Kind.NVME: "NVMe"}
-    counts = [f"{len(found)} {word}{'s' * (len(found) > 1)}" for kind, word in words.items()
+    words = {Kind.GPU: ("GPU", "GPUs"), Kind.NIC: ("NIC", "NICs"), Kind.NVSWITCH: ("NVSwitch", "NVSwitches"), Kind.NVME: ("NVMe disk", "NVMe disks")}
+    counts = [f"{len(found)} {plural if len(found) > 1 else single}" for kind, (single, plural) in words.items()
               if (found := [function for function in host.of_kind(kind) if not function.is_vf])]
     platform = [f"{len(host.functions)} functions"]
     platform += [f"Linux {host.kernel}"] if is_known(host.kernel) else []

@@ -137,7 +137,7 @@ class _Reader:
             return None
         base, vendor, device, sub_vendor, sub_device, revision, _ = (int(text, 16) for text in match.groups())
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
-        self.places[f"functions/{address}"] = Place(self.source, element.sourceline or 0)
+        self.places[f"functions/{address}"] = Place(self.source, int(element.sourceline))
         self.functions[address] = Function(
             address, parent if parent is not None else RootBus(address.domain, address.bus), vendor_id=vendor, device_id=device, class_code=base << 8,
             revision=revision, subsystem=(sub_vendor, sub_device) if sub_vendor or sub_device else None, name=_info(element), port_type=_SILENT,

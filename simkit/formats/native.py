@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from simkit.errors import InconsistentHost
 from simkit.formats import values
-from simkit.formats.document import Context, Fields, Mapping, Node, Refused, head, listed, or_none, parse, scalar
+from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.emit import Hex, to_json, to_yaml
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, Ats, Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
+from simkit.model.place import Place
 from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
@@ -112,14 +113,10 @@ def _functions(node: Node, path: str, context: Context) -> tuple[Function, ...]:
 
 
 def _key(text: str, line: int) -> Node:
-    from simkit.formats.document import Scalar
-
     return Scalar(text, line)
 
 
 def _function(where: Address, node: Node, path: str, context: Context, line: int) -> Function:
-    from simkit.model.place import Place
-
     context.places[path] = Place(context.source, line)
     fields = Fields(node, path, context, f"function {where}")
     found = Function(

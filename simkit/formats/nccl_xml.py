@@ -108,7 +108,7 @@ class _Reader:
         address = self._own(address, element)
         self.seen.add(address)
         self.stated.add(address)
-        self.places[f"functions/{address}"] = Place(self.source, element.sourceline or 0)
+        self.places[f"functions/{address}"] = Place(self.source, int(element.sourceline))
         vendor, device = self._number(element, "subsystem_vendor"), self._number(element, "subsystem_device")
         pair = (vendor, device) if isinstance(vendor, int) and isinstance(device, int) else _SILENT
         self.functions.append(Function(

@@ -45,7 +45,7 @@ def outline(host: Host, grouping: Grouping | None = None, owners: Mapping[Addres
 def link_text(link: Link | None) -> str:
     """Speed and width as people say them: ``32 GT/s x16``, with what the device could do where it runs below that."""
     if link is None or not is_known(link.speed_gtps):
-        return ""
+        return f"{link.stated_gbps:.0f} Gb/s" if link is not None and is_known(link.stated_gbps) else ""
     text = f"{link.speed_gtps:g} GT/s" + (f" x{link.width}" if is_known(link.width) else "")
     slower = is_known(link.max_speed_gtps) and link.max_speed_gtps > link.speed_gtps
     narrower = is_known(link.max_width) and is_known(link.width) and link.max_width > link.width
@@ -122,7 +122,8 @@ class _Outline:
 
     def _entry(self, function: Function) -> Entry:
         below = self.host.children(function.address)
-        if not self.whole and function.port_type == PortType.DOWNSTREAM and len(below) == 1 and not self.host.children(below[0].address):
+        port_of_switch = function.port_type == PortType.DOWNSTREAM or (not is_known(function.port_type) and self.host.parent(function) is not None)
+        if not self.whole and port_of_switch and len(below) == 1 and not self.host.children(below[0].address):
             return self._leaf(below[0], through=function)
         return self._leaf(function, children=self._entries(below))
 
