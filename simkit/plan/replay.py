@@ -1,0 +1,125 @@
+"""A second opinion on steps: carried out on a table of values, then undone, they must fit together and end where they began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simkit.model.capabilities import Acs, Sriov
+from simkit.model.host import Host
+from simkit.model.plan import Plan
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, SetAcs
+from simkit.model.unknown import is_known
+
+_DEVICES, _DRIVERS = "sys/bus/pci/devices/", "sys/bus/pci/drivers/"
+
+
+def replay(plan: Plan) -> tuple[str, ...]:
+    """What is wrong with the plan's steps, as sentences.
+
+    None: each one's `before` holds when its turn comes, its `check` after it, and undone in reverse each `before` holds again
+    and every value is the first one. The rules of the kernel that it plays by are written here a second time, from drivers/base/bus.c, drivers/pci/pci-driver.c
+    and drivers/pci/iov.c, and share nothing with `simkit.plan.steps`.
+    """
+    table = _Table(plan.host)
+    faults: list[str] = []
+    if len({step.id for step in plan.steps}) != len(plan.steps):
+        faults.append("two steps have the same id")
+    for step in plan.steps:
+        faults += [f"{step.id}: before it, {fault}" for fault in table.differences(step.before)]
+        table.perform(step.do)
+        faults += [f"{step.id}: after it, {fault}" for fault in table.differences(step.check)]
+    for step in reversed(plan.steps):
+        table.perform(step.undo)
+        faults += [f"{step.id}: undone, {fault}" for fault in table.differences(step.before)]
+    faults += [f"undone, {name} is {table.values[name]!r} and was {first!r}" for name, first in table.first.items() if table.values[name] != first]
+    return tuple(faults)
+
+
+@dataclass(slots=True)
+class _Table:
+    host: Host
+    values: dict[str, str | int | None] = field(default_factory=dict)
+    first: dict[str, str | int | None] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | int | None:
+        """A value, taken from the host when it is asked for the first time."""
+        if name not in self.values:
+            self.values[name] = self.first[name] = self._start(name)
+        return self.values[name]
+
+    def put(self, name: str, value: str | int | None) -> None:
+        """Change a value, remembering the first."""
+        self.get(name)
+        self.values[name] = value
+
+    def _start(self, name: str) -> str | int | None:
+        text, _, attribute = name.removeprefix(_DEVICES).partition("/")
+        function = next((function for function in self.host.functions if str(function.address) == text), None)
+        match attribute:
+            case "driver":
+                return function.driver if function is not None and is_known(function.driver) else None
+            case "driver_override":
+                return "(null)"
+            case "sriov_drivers_autoprobe":
+                return "1"
+            case "sriov_numvfs":
+                return str(function.sriov.num_vfs) if function is not None and isinstance(function.sriov, Sriov) and is_known(function.sriov.num_vfs) else "0"
+            case "config":
+                return int(function.acs.control) if function is not None and isinstance(function.acs, Acs) and is_known(function.acs.control) else 0
+        return None
+
+    def differences(self, expected: tuple[Expect, ...]) -> list[str]:
+        """Where the table is not as expected."""
+        faults = []
+        for expect in expected:
+            if isinstance(expect, ExpectAcs):
+                found: object = int(self.get(f"{_DEVICES}{expect.function}/config") or 0) & expect.mask
+                wanted: object = expect.value
+                name = f"ACS control of {expect.function}"
+            else:
+                if "/virtfn" in expect.path:
+                    continue
+                found, name = self.get(expect.path), expect.path
+                wanted = expect.target if isinstance(expect, ExpectLink) else expect.text
+            if found != wanted:
+                faults.append(f"{name} is {found!r}, not {wanted!r}")
+        return faults
+
+    def perform(self, actions: tuple[Action, ...]) -> None:
+        """What the kernel would make of the writes; one that it would refuse changes nothing, and so shows as a difference."""
+        for action in actions:
+            if isinstance(action, SetAcs):
+                name = f"{_DEVICES}{action.function}/config"
+                self.put(name, int(self.get(name) or 0) & ~action.mask | action.value & action.mask)
+            elif action.path == "sys/bus/pci/drivers_probe":
+                wish = self.get(f"{_DEVICES}{action.text}/driver_override")
+                if self.get(f"{_DEVICES}{action.text}/driver") is None:
+                    self.put(f"{_DEVICES}{action.text}/driver", wish if wish != "(null)" else None)
+            elif action.path.startswith(_DRIVERS):
+                driver, _, what = action.path.removeprefix(_DRIVERS).partition("/")
+                self._driver(driver, what, f"{_DEVICES}{action.text}")
+            else:
+                self._attribute(action.path, action.text.strip())
+
+    def _driver(self, driver: str, what: str, device: str) -> None:
+        bound, override = self.get(f"{device}/driver"), self.get(f"{device}/driver_override")
+        if what == "unbind" and bound == driver:
+            self.put(f"{device}/driver", None)
+        if what == "bind" and bound is None and override in ("(null)", driver):
+            self.put(f"{device}/driver", driver)
+
+    def _attribute(self, path: str, text: str) -> None:
+        if path.endswith("/sriov_numvfs") and text != "0" and self.get(path) not in ("0", text):
+            return
+        if path.endswith("/sriov_numvfs") and text != self.get(path):
+            self._remake(path.removeprefix(_DEVICES).partition("/")[0], bound=text != "0" and self.get(path.replace("numvfs", "drivers_autoprobe")) == "1")
+        self.put(path, text or "(null)")
+
+    def _remake(self, physical: str, *, bound: bool) -> None:
+        """The virtual functions that the host has lose override and driver; made again, they have the driver they had only if drivers probe by themselves."""
+        for function in self.host.functions:
+            if str(function.physfn) == physical:
+                self.put(f"{_DEVICES}{function.address}/driver_override", "(null)")
+                self.put(f"{_DEVICES}{function.address}/driver", function.driver if bound and is_known(function.driver) else None)
+
+

@@ -1,0 +1,1 @@
+"""For users' tests: small worlds with known answers, and checks that any implementation must pass."""
