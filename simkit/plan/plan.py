@@ -29,7 +29,7 @@ def with_steps(plan: Plan) -> Plan:
     writes = sum(len(step.do) for step in found.steps)
     undo = sum(len(step.undo) for step in found.steps)
     certificate = Certificate(_REPLAYED, "each step finds what the ones before it leave, and undone in reverse order every value is the first one again",
-                              (("steps", len(found.steps)), ("writes", writes), ("undo_writes", undo)))
+                              (("steps", len(found.steps)), ("undo_writes", undo), ("writes", writes)))
     others = tuple(other for other in plan.certificates if other.by != _REPLAYED)
     return replace(found, assumptions=assumptions, certificates=(*others, certificate))
 

@@ -1,0 +1,446 @@
+"""Apply is a transaction: applied or as it was, whatever fails and whenever it is killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simkit.errors import ExecutorError, MalformedDocument, StalePlan, StepFailed, UnknownName
+from simkit.executors import journal as journal_module
+from simkit.executors.apply import Outcome, apply, resume, rollback, status
+from simkit.executors.compare import difference, snapshot
+from simkit.executors.journal import Mark, Phase
+from simkit.executors.local import LocalNode
+from simkit.executors.node import refusal
+from simkit.executors.recorded import RecordedNode
+from simkit.model.capabilities import Sriov
+from simkit.plan.interlocks import InterlockError
+from simkit.plan.plan import with_steps
+from simkit.testing.small_node import AUDIO, DISK, DOWNSTREAM, GPU, NIC, PEER, small_host, small_plan, small_vf, write_small_node
+
+PLAN = with_steps(small_plan())
+STEPS = len(PLAN.steps)
+WRITES = sum(len(step.do) for step in PLAN.steps)
+RECORDS = 2 * STEPS + 1
+DEVICES = "sys/bus/pci/devices"
+
+
+class Killed(BaseException):
+    """What `kill -9` would have been."""
+
+
+class Faulty:
+    """A node whose write number `at` goes wrong: `refuse`, `ignore`, `lie` (done, but reported as failed), `die` before or after (`dead`)."""
+
+    def __init__(self, node, at, how):
+        self.node, self.at, self.how, self.writes = node, at, how, 0
+
+    def __getattr__(self, name):
+        return getattr(self.node, name)
+
+    def write(self, path, data, offset=0):
+        self.writes += 1
+        if self.writes != self.at:
+            return self.node.write(path, data, offset)
+        if self.how == "die":
+            raise Killed
+        if self.how in ("lie", "dead"):
+            self.node.write(path, data, offset)
+        if self.how == "dead":
+            raise Killed
+        if self.how in ("refuse", "lie"):
+            raise refusal(errno.EIO, path)
+        return None
+
+
+class World:
+    """A fresh node with its first state and a journal."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = write_small_node(folder / "node")
+        self.node = RecordedNode(self.folder)
+        self.journal = folder / "journal.jsonl"
+        self.start = snapshot(self.folder)
+
+    def is_as_it_was(self):
+        assert str(difference(self.start, snapshot(self.folder))) == "no difference"
+        return True
+
+    def is_as_planned(self):
+        """Read by hand, not through the steps."""
+        for address in (GPU, PEER, AUDIO, small_vf(0), small_vf(1)):
+            device = self.folder / DEVICES / str(address)
+            assert (device / "driver").resolve().name == "vfio-pci"
+            assert (device / "driver_override").read_text() == "vfio-pci\n"
+        nic = self.folder / DEVICES / str(NIC)
+        assert (nic / "sriov_numvfs").read_text() == "2\n"
+        assert (nic / "sriov_drivers_autoprobe").read_text() == "0\n"
+        assert (nic / "driver").resolve().name == "mlx5_core"
+        controls = [(self.folder / DEVICES / str(port) / "config").read_bytes()[0x106] for port in DOWNSTREAM]
+        assert controls == [0x5D, 0x5D, 0x1D]
+        return True
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_apply_then_rollback_is_the_start_byte_for_byte(world):
+    seen = []
+    result = apply(PLAN, world.node, world.journal, progress=seen.append)
+    assert result.outcome is Outcome.APPLIED
+    assert result.done == tuple(step.id for step in PLAN.steps)
+    assert [(event.what, event.number) for event in seen] == [("done", number) for number in range(1, STEPS + 1)]
+    assert world.is_as_planned()
+    assert status(world.journal).phase is Phase.APPLIED
+    undone = rollback(world.journal, world.node)
+    assert undone.outcome is Outcome.RESTORED
+    assert undone.undone == tuple(step.id for step in reversed(PLAN.steps))
+    assert world.is_as_it_was()
+    assert status(world.journal).touched == ()
+    assert rollback(world.journal, world.node).undone == ()
+
+
+def test_applying_twice_is_applying_once(world):
+    apply(PLAN, world.node, world.journal)
+    after = snapshot(world.folder)
+    records = world.journal.read_text()
+    again = apply(PLAN, world.node, world.journal)
+    assert (again.outcome, again.done, len(again.skipped)) == (Outcome.ALREADY, (), STEPS)
+    other = apply(PLAN, world.node, world.journal.with_name("other.jsonl"))
+    assert other.outcome is Outcome.ALREADY
+    assert not difference(after, snapshot(world.folder))
+    assert world.journal.read_text() == records
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_what_was_already_so_is_neither_done_nor_undone(world):
+    world.node.write(f"{DEVICES}/{GPU}/driver_override", b"vfio-pci")
+    world.node.write("sys/bus/pci/drivers/nvidia/unbind", str(GPU).encode())
+    world.start = snapshot(world.folder)
+    result = apply(PLAN, world.node, world.journal)
+    assert list(result.skipped) == [f"005-override-{GPU}", f"006-unbind-{GPU}"]
+    assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_apply_again_after_rollback(world):
+    apply(PLAN, world.node, world.journal)
+    rollback(world.journal, world.node)
+    assert apply(PLAN, world.node, world.journal).outcome is Outcome.APPLIED
+    assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_dry_run_writes_nothing(world):
+    result = apply(PLAN, world.node, world.journal, dry_run=True)
+    assert result.outcome is Outcome.REHEARSED
+    assert result.pending == tuple(step.id for step in PLAN.steps)
+    assert world.is_as_it_was()
+    assert not world.journal.exists()
+
+
+@pytest.mark.parametrize("step", [step.id for step in PLAN.steps])
+def test_a_step_made_to_fail_restores_the_start(world, step):
+    with pytest.raises(StepFailed, match=r"made to fail, as asked.*the node is as it was") as caught:
+        apply(PLAN, world.node, world.journal, fail_at=step)
+    assert caught.value.step == step
+    assert world.is_as_it_was()
+    found = status(world.journal)
+    assert (found.phase, found.touched) == (Phase.RESTORED, ())
+    assert "made to fail" in found.last_failure
+
+
+@pytest.mark.parametrize("how", ["refuse", "ignore", "lie"])
+@pytest.mark.parametrize("at", range(1, WRITES + 1))
+def test_a_write_that_goes_wrong_restores_the_start(world, at, how):
+    with pytest.raises(StepFailed) as caught:
+        apply(PLAN, Faulty(world.node, at, how), world.journal)
+    assert caught.value.step == PLAN.steps[at - 1].id
+    assert caught.value.path
+    assert caught.value.written
+    assert bool(caught.value.read) == (how == "ignore")
+    assert world.is_as_it_was()
+
+
+def test_fail_at_must_be_a_step(world):
+    with pytest.raises(UnknownName, match="no step '099'"):
+        apply(PLAN, world.node, world.journal, fail_at="099")
+
+
+def finish_or_undo(world, way):
+    """What the next run does after a kill; a fresh node object, as a new process has."""
+    node = RecordedNode(world.folder)
+    if not world.journal.exists() or b"\n" not in world.journal.read_bytes():
+        return world.is_as_it_was()
+    if way == "apply":
+        apply(PLAN, node, world.journal)
+        return world.is_as_planned()
+    result = rollback(world.journal, node) if way == "rollback" else resume(world.journal, node)
+    return world.is_as_planned() if result.outcome in (Outcome.APPLIED, Outcome.ALREADY) else world.is_as_it_was()
+
+
+@pytest.mark.parametrize("way", ["resume", "rollback", "apply"])
+@pytest.mark.parametrize("how", ["die", "dead"])
+@pytest.mark.parametrize("at", range(1, WRITES + 1))
+def test_killed_at_any_write(world, at, how, way):
+    with pytest.raises(Killed):
+        apply(PLAN, Faulty(world.node, at, how), world.journal)
+    assert finish_or_undo(world, way)
+
+
+def kill_at_record(monkeypatch, at, how):
+    """Die before, in the middle of (`torn`) or after journal record number `at`; the header is record 1."""
+    count = 0
+    real = journal_module._write
+
+    def write(handle, path, line):
+        nonlocal count
+        count += 1
+        if count == at and how == "torn":
+            os.write(handle, json.dumps(line).encode()[: len(json.dumps(line)) // 2])
+        if count != at or how == "after":
+            real(handle, path, line)
+        if count == at:
+            raise Killed
+
+    monkeypatch.setattr(journal_module, "_write", write)
+
+
+@pytest.mark.parametrize("way", ["resume", "rollback"])
+@pytest.mark.parametrize("how", ["torn", "after"])
+@pytest.mark.parametrize("at", range(1, RECORDS + 2))
+def test_killed_at_any_record(world, monkeypatch, at, how, way):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at_record(patch, at, how)
+        apply(PLAN, world.node, world.journal)
+    assert finish_or_undo(world, way)
+
+
+@settings(max_examples=60, deadline=None)
+@given(step=st.integers(0, STEPS - 1), data=st.data())
+def test_killed_while_undoing(tmp_path_factory, step, data):
+    """A step fails, and the process dies at any record or write of the undoing: resume undoes the rest."""
+    world = World(tmp_path_factory.mktemp("undoing"))
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            how = data.draw(st.sampled_from(["before", "torn", "after"]))
+            kill_at_record(patch, data.draw(st.integers(1 + 2 * step + 2, 1 + 2 * step + 3 + step + 2)), how)
+            node = world.node
+        else:
+            writes = sum(len(each.undo) for each in PLAN.steps[:step])
+            node = Faulty(world.node, data.draw(st.integers(step + 1, step + 1 + max(writes, 1))), data.draw(st.sampled_from(["die", "dead"])))
+        with suppress(Killed, StepFailed):
+            apply(PLAN, node, world.journal, fail_at=PLAN.steps[step].id)
+    found = status(world.journal).phase
+    result = resume(world.journal, RecordedNode(world.folder))
+    if found is Phase.APPLYING:
+        assert result.outcome is Outcome.APPLIED
+        assert world.is_as_planned()
+    else:
+        assert result.outcome is Outcome.RESTORED
+        assert world.is_as_it_was()
+
+
+def test_killed_in_earnest(world):
+    """SIGKILL of a real process in the middle of an apply, then resume in this one."""
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from simkit.executors.apply import apply
+from simkit.executors.recorded import RecordedNode
+from simkit.plan.plan import with_steps
+from simkit.testing.small_node import small_plan
+def die(event):
+    if event.number == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+apply(with_steps(small_plan()), RecordedNode(Path({str(world.folder)!r})), Path({str(world.journal)!r}), progress=die)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert len(status(world.journal).touched) == 9
+    assert resume(world.journal, world.node).outcome is Outcome.APPLIED
+    assert world.is_as_planned()
+
+
+def test_power_cut_resets_the_node_and_both_ways_work(world, tmp_path):
+    """After a reboot sysfs is as at boot while the journal says that all was done."""
+    for way in ("rollback", "apply"):
+        fresh = World(tmp_path / way)
+        apply(PLAN, world.node, fresh.journal)
+        if way == "rollback":
+            rollback(fresh.journal, fresh.node)
+            assert fresh.is_as_it_was()
+        else:
+            assert apply(PLAN, fresh.node, fresh.journal).outcome is Outcome.APPLIED
+            assert fresh.is_as_planned()
+        rollback(fresh.journal, world.node)
+        world = World(tmp_path / f"again-{way}")
+
+
+def test_failed_undo_says_so_and_resume_carries_on(world):
+    class NoWayBack(Faulty):
+        def write(self, path, data, offset=0):
+            if path == "sys/bus/pci/drivers/nvidia/bind":
+                raise refusal(errno.EBUSY, path)
+            self.node.write(path, data, offset)
+
+    last = PLAN.steps[-1].id
+    with pytest.raises(StepFailed, match=r"made to fail.*then undoing failed.*simkit resume"):
+        apply(PLAN, NoWayBack(world.node, 0, ""), world.journal, fail_at=last)
+    assert status(world.journal).phase is Phase.UNDOING
+    assert resume(world.journal, world.node).outcome is Outcome.RESTORED
+    assert world.is_as_it_was()
+
+
+def stale(world, plan=PLAN):
+    before = snapshot(world.folder)
+    with pytest.raises(StalePlan) as caught:
+        apply(plan, world.node, world.journal)
+    assert not difference(before, snapshot(world.folder))
+    assert not world.journal.exists()
+    with pytest.raises(StalePlan):
+        apply(plan, world.node, world.journal, dry_run=True)
+    return str(caught.value)
+
+
+def test_stale_other_device(world):
+    (world.folder / DEVICES / str(GPU) / "device").write_text("0x2331\n")
+    assert f"{DEVICES}/{GPU}/device reads '0x2331', not '0x2330'" in stale(world)
+
+
+def test_stale_other_driver_and_override(world):
+    world.node.write("sys/bus/pci/drivers/nvidia/unbind", str(GPU).encode())
+    world.node.write(f"{DEVICES}/{GPU}/driver_override", b"pci-stub")
+    text = stale(world)
+    assert "driver_override reads 'pci-stub', not '(null)'" in text
+
+
+def test_stale_group_with_a_newcomer(world):
+    (world.folder / "sys/kernel/iommu_groups/6/devices" / str(DISK)).symlink_to("../nowhere")
+    assert f"IOMMU group 6 holds {GPU}, {DISK}, not {GPU}" in stale(world)
+
+
+def test_stale_acs_of_a_port_above(world):
+    world.node.write(f"{DEVICES}/{DOWNSTREAM[2]}/config", b"\0\0", 0x106)
+    assert "isolation is not what the plan counted on" in stale(world)
+
+
+def test_stale_device_gone_and_plan_edited(world):
+    (world.folder / DEVICES / str(AUDIO)).unlink()
+    assert f"{AUDIO} (10de:22ba) is not there any more" in stale(world)
+    assert "the fingerprint in the plan is not that of the host" in stale(world, replace(PLAN, fingerprint="sha256:0"))
+
+
+def test_stale_without_the_module(world):
+    world.node = RecordedNode(world.folder, modules=())
+    assert "modprobe vfio-pci" in stale(world)
+
+
+def test_interlock_of_usage_and_of_the_node(world):
+    host = small_host()
+    plan = with_steps(small_plan(host.with_functions(replace(host[GPU], usage="console"))))
+    with pytest.raises(InterlockError, match="the host's console"):
+        apply(plan, world.node, world.journal)
+    (world.folder / DEVICES / str(PEER) / "boot_vga").write_text("1\n")
+    with pytest.raises(InterlockError, match=f"{PEER} away: it is the console"):
+        apply(plan, world.node, world.journal, allow=(GPU,))
+    assert not world.journal.exists()
+    assert apply(plan, world.node, world.journal, allow=(GPU, PEER)).outcome is Outcome.APPLIED
+
+
+def test_existing_vfs_are_remade_and_come_back(world, tmp_path):
+    host = small_host()
+    nic = host[NIC]
+    assert isinstance(nic.sriov, Sriov)
+    world.node.write(f"{DEVICES}/{NIC}/sriov_numvfs", b"1")
+    world.start = snapshot(world.folder)
+    old = replace(nic, address=small_vf(0), device_id=0x101E, physfn=NIC, sriov=None, driver="mlx5_core", iommu_group=10)
+    plan = with_steps(small_plan(replace(host, functions=(*host.with_functions(replace(nic, sriov=replace(nic.sriov, num_vfs=1))).functions, old))))
+    with pytest.raises(InterlockError):
+        apply(plan, world.node, world.journal)
+    with pytest.raises(StepFailed):
+        apply(plan, world.node, world.journal, allow=(small_vf(0),), fail_at=plan.steps[-1].id)
+    assert world.is_as_it_was()
+    apply(plan, world.node, world.journal, allow=(small_vf(0),))
+    assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_a_journal_of_another_plan_is_refused_until_rolled_back(world):
+    apply(PLAN, world.node, world.journal)
+    other = with_steps(small_plan(vfs=1))
+    with pytest.raises(ExecutorError, match="another plan, which is applied"):
+        apply(other, world.node, world.journal)
+    rollback(world.journal, world.node)
+    assert apply(other, world.node, world.journal).outcome is Outcome.APPLIED
+
+
+def test_a_journal_is_one_processs_at_a_time(world):
+    with journal_module.start_journal(world.journal, PLAN, "n", ()) as log:
+        log.append(Mark.UNDOING)
+        with pytest.raises(ExecutorError, match="another process"):
+            status(world.journal)
+
+
+@pytest.mark.parametrize("damage", [b'{"simkit":"plan/1"}\n', b"[]\n{}\n", b"\xff\xfe\n{}\n", b"", b'{"simkit":"journal/1"}\n', b"1\n",
+                                    b'{"simkit":"journal/1","plan":7,"plan_sha256":"","allow":[],"node":""}\n'])
+def test_no_journal_at_all(world, damage):
+    world.journal.write_bytes(damage)
+    with pytest.raises(MalformedDocument, match="journal"):
+        resume(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_damage_in_the_middle_is_not_a_torn_end(world):
+    apply(PLAN, world.node, world.journal)
+    lines = world.journal.read_bytes().splitlines(keepends=True)
+    world.journal.write_bytes(b"".join((*lines[:3], b"{torn\n", *lines[4:])))
+    with pytest.raises(MalformedDocument, match=r"journal.jsonl:4: a damaged journal"):
+        rollback(world.journal, world.node)
+
+
+def test_a_node_that_takes_no_notice_is_found_out(world):
+    """A plain folder is no kernel: no virtual function appears, which re-reading shows, and what was written is written back."""
+    plain = LocalNode(world.folder)
+    (world.folder / "sys/bus/pci/drivers/vfio-pci").mkdir()
+    with pytest.raises(StepFailed, match=r"numvfs.*but .*virtfn0 reads no link"):
+        apply(PLAN, plain, world.journal)
+    assert [plain.read(f"{DEVICES}/{NIC}/{name}") for name in ("sriov_numvfs", "sriov_drivers_autoprobe")] == [b"0", b"1"]
+    assert [name.rpartition("/")[2] for name in difference(world.start, snapshot(world.folder)).changed] == ["sriov_drivers_autoprobe", "sriov_numvfs"]
+
+
+def test_journal_records_are_on_disk_before_the_write(world, monkeypatch):
+    """The order of fsync and write: an intent is synced before its write happens."""
+    events = []
+    monkeypatch.setattr(os, "fsync", lambda handle: events.append("sync"))
+    real = RecordedNode.write
+    monkeypatch.setattr(RecordedNode, "write", lambda self, *rest: (events.append("write"), real(self, *rest))[1])
+    apply(PLAN, world.node, world.journal)
+    assert events[:4] == ["sync", "sync", "sync", "write"], "header, folder, intent"
+    assert events.count("sync") == RECORDS + 2
+    assert all(first == "sync" for first, second in pairwise(events) if second == "write")
+
+
+def test_journal_is_read_as_plain_json(world):
+    apply(PLAN, world.node, world.journal)
+    header, *records = [json.loads(line) for line in world.journal.read_text().splitlines()]
+    assert header["simkit"] == "journal/1"
+    assert header["fingerprint"] == PLAN.fingerprint
+    assert [record["mark"] for record in records] == ["intent", "done"] * STEPS + ["applied"]
