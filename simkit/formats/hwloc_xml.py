@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import Fault, InputError, MalformedDocument
 from simkit.formats.repeated import free_address
-from simkit.formats.xml import parse
+from simkit.formats.xml import line_of, parse
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import BusRange, Link
 from simkit.model.function import Function
@@ -137,7 +137,7 @@ class _Reader:
             return None
         base, vendor, device, sub_vendor, sub_device, revision, _ = (int(text, 16) for text in match.groups())
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
-        self.places[f"functions/{address}"] = Place(self.source, int(element.sourceline))
+        self.places[f"functions/{address}"] = Place(self.source, line_of(element))
         self.functions[address] = Function(
             address, parent if parent is not None else RootBus(address.domain, address.bus), vendor_id=vendor, device_id=device, class_code=base << 8,
             revision=revision, subsystem=(sub_vendor, sub_device) if sub_vendor or sub_device else None, name=_info(element), port_type=_SILENT,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import Fault, InputError, MalformedDocument
 from simkit.formats.repeated import free_address
-from simkit.formats.xml import parse
+from simkit.formats.xml import line_of, parse
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Link
 from simkit.model.function import Function
@@ -108,7 +108,7 @@ class _Reader:
         address = self._own(address, element)
         self.seen.add(address)
         self.stated.add(address)
-        self.places[f"functions/{address}"] = Place(self.source, int(element.sourceline))
+        self.places[f"functions/{address}"] = Place(self.source, line_of(element))
         vendor, device = self._number(element, "subsystem_vendor"), self._number(element, "subsystem_device")
         pair = (vendor, device) if isinstance(vendor, int) and isinstance(device, int) else _SILENT
         self.functions.append(Function(

@@ -22,13 +22,16 @@ _KIND_WORDS = {Kind.GPU: "GPU", Kind.NIC: "NIC", Kind.NVSWITCH: "NVSwitch", Kind
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One drawn line or box. `function` None is a heading (a NUMA node, or what was folded away)."""
+    """One drawn line or box. `function` None is a heading (a NUMA node, or what was folded away).
+
+    `group` is the kernel's number of its IOMMU group, or `#` and a position where the group is predicted.
+    """
 
     title: str
     facts: tuple[str, ...] = ()
     function: Function | None = None
     through: Function | None = None
-    group: int | None = None
+    group: str | None = None
     owner: str | None = None
     children: tuple[Entry, ...] = ()
 
@@ -75,7 +78,8 @@ def kind_word(function: Function) -> str:
 class _Outline:
     def __init__(self, host: Host, grouping: Grouping | None, owners: Mapping[Address, str], whole: bool) -> None:  # noqa: FBT001
         self.host, self.owners, self.whole = host, owners, whole
-        self.group_of = {address: group.id for group in grouping.groups for address in group.functions} if grouping else {}
+        self.group_of = {address: f"#{index}" if group.id is None else str(group.id)
+                         for index, group in enumerate(grouping.groups if grouping else ()) for address in group.functions}
 
     def roots(self) -> tuple[Entry, ...]:
         by_node: dict[int | None, list[Function]] = {}

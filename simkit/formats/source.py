@@ -30,17 +30,17 @@ def open_host(source: str, *, reader: str | None = None) -> Host:
         raise UnreadableSource(f"there is no reader {reader!r}", remedy=f"readers are {', '.join(READERS)}")
     name = path.name.split(".")[0] or str(path)
     if path.is_dir():
-        from simkit.formats import sysfs
         from simkit.formats.files import FolderFiles
+        from simkit.formats.sysfs import read
 
-        return sysfs.read(FolderFiles(path), name=path.resolve().name or "local")
+        return read(FolderFiles(path), name=path.resolve().name or "local")
     data = _bytes(path)
     match reader or recognise(data, source):
         case "sysfs":
-            from simkit.formats import sysfs
             from simkit.formats.files import TarFiles
+            from simkit.formats.sysfs import read
 
-            return sysfs.read(TarFiles(path), name=name)
+            return read(TarFiles(path), name=name)
         case "hwloc":
             from simkit.formats import hwloc_xml
 

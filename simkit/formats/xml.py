@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simkit.errors import MalformedDocument
 
@@ -39,3 +39,9 @@ def parse(data: bytes, *, source: str) -> _Element:
         if depth > MOST_DEPTH:
             raise MalformedDocument(f"nested deeper than {MOST_DEPTH} levels", where=f"{source}:{element.sourceline}", remedy="no topology is this deep")
     return root
+
+
+def line_of(element: _Element) -> int:
+    """The line an element begins in, 0 where the parser does not know."""
+    line: Any = element.sourceline
+    return line if isinstance(line, int) else 0
