@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simkit.errors import UnreadableSource
+from simkit.executors.node import link_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def snapshot(folder: Path) -> Snapshot:
         for place, folders, files in os.walk(folder):
             for name in (*folders, *files):
                 path = Path(place, name)
-                entries[str(path.relative_to(folder))] = str(path.readlink()) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
+                entries[str(path.relative_to(folder))] = link_text(path) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
     except OSError as error:
         raise UnreadableSource(error.strerror or str(error), where=str(error.filename)) from error
     return Snapshot(entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simkit.executors.node import ATTRIBUTE_BYTES, inside, refused
+from simkit.executors.node import ATTRIBUTE_BYTES, inside, link_text, refused
 
 
 class FolderNode:
@@ -34,7 +34,7 @@ class FolderNode:
         head, _, last = path.rpartition("/")
         folder = inside(self.root, head) if head else self.root
         try:
-            return str((folder / last).readlink()) if last not in ("", "..") else None
+            return link_text(folder / last) if last not in ("", "..") else None
         except OSError:
             return None
 

@@ -72,3 +72,8 @@ def inside(root: Path, path: str) -> Path:
     if real != home and home not in real.parents:
         raise refusal(1, path, f"a link leads out of {root}", remedy="remove the link from the tree")
     return real
+
+
+def link_text(path: Path) -> str:
+    """A link's text to the byte, which `Path.readlink` would tidy up (``./x`` to ``x``)."""
+    return os.readlink(path)  # noqa: PTH115

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from simkit.errors import MalformedDocument
+from simkit.executors.node import link_text
 
 FOLDER = ".recorded-node"
 
@@ -78,7 +79,7 @@ class Memory:
         """Remove a link, remembering how it was written if `link` would write it otherwise."""
         if not path.is_symlink():
             return
-        text = str(path.readlink())
+        text = link_text(path)
         if text != os.path.relpath(os.path.normpath(path.parent / text), path.parent):
             self.links[os.path.relpath(path, self.root)] = text
         path.unlink()

@@ -1,0 +1,100 @@
+"""What a node itself shows to be in use."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from simkit.executors.in_use import in_use
+from simkit.executors.local import LocalNode
+from simkit.testing.small_node import DISK, GPU, NIC, PEER, write_small_node
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_small_node(tmp_path / "node")
+
+
+def device(root, address):
+    return (root / f"sys/bus/pci/devices/{address}").resolve()
+
+
+def link(path, target):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(os.path.relpath(target, path.parent))
+
+
+def file(root, path, text):
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def disk(root, address, *below):
+    place = device(root, address).joinpath(*below)
+    place.mkdir(parents=True)
+    link(root / "sys/class/block" / place.name, place)
+    return place
+
+
+def test_nothing_is_used_where_nothing_is_told(root):
+    assert in_use(LocalNode(root)) == {}
+
+
+def test_root_disk_by_number_and_through_a_partition(root):
+    place = disk(root, DISK, "nvme/nvme0/nvme0n1/nvme0n1p2")
+    link(root / "sys/dev/block/259:2", place)
+    file(root, "proc/self/mountinfo", "22 1 259:2 / /data rw - ext4 /dev/x rw\n29 1 259:2 / / rw,relatime shared:1 - ext4 /dev/root rw\n")
+    assert in_use(LocalNode(root)) == {DISK: "the disk of the root file system"}
+
+
+def test_btrfs_has_no_number_but_a_name(root):
+    disk(root, DISK, "nvme/nvme0/nvme0n1/nvme0n1p3")
+    file(root, "proc/self/mountinfo", "29 1 0:25 /@ /home rw shared:1 - btrfs /dev/nvme0n1p3 rw\n30 1 0:5 / /proc rw - proc proc rw\n")
+    assert in_use(LocalNode(root)) == {DISK: "a disk that is mounted at /home"}
+
+
+def test_root_on_device_mapper_and_multipath(root):
+    """dm-0 over a disk of an NVMe subsystem: neither link names a PCI function."""
+    mapper = root / "sys/devices/virtual/block/dm-0"
+    (mapper / "slaves").mkdir(parents=True)
+    (mapper / "slaves/nvme0n1").mkdir()
+    link(root / "sys/class/block/dm-0", mapper)
+    link(root / "sys/dev/block/253:0", mapper)
+    head = root / "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    head.mkdir(parents=True)
+    link(root / "sys/class/block/nvme0n1", head)
+    controller = device(root, DISK) / "nvme/nvme0"
+    controller.mkdir(parents=True)
+    (root / "sys/class/nvme-subsystem/nvme-subsys0/nvme0").mkdir(parents=True)
+    link(root / "sys/class/nvme/nvme0", controller)
+    file(root, "proc/self/mountinfo", "29 1 253:0 / / rw - xfs /dev/mapper/root rw\n")
+    assert in_use(LocalNode(root)) == {DISK: "the disk of the root file system"}
+
+
+def test_swap(root):
+    disk(root, DISK, "nvme/nvme0/nvme0n1/nvme0n1p1")
+    file(root, "proc/swaps", "Filename Type Size Used Priority\n/dev/nvme0n1p1 partition 1 0 -2\n")
+    assert in_use(LocalNode(root)) == {DISK: "a disk with swap in use"}
+
+
+def test_default_route_also_over_a_bond_and_ipv6(root):
+    for address, name in ((NIC, "ens1"), (PEER, "ens2")):
+        place = device(root, address) / "net" / name
+        place.mkdir(parents=True)
+        link(root / "sys/class/net" / name, place)
+    bond = root / "sys/devices/virtual/net/bond0"
+    (bond / "lower_ens1").mkdir(parents=True)
+    link(root / "sys/class/net/bond0", bond)
+    head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+    file(root, "proc/net/route", head + "ens2 0000000A 00000000 0001 0 0 0 000000FF 0 0 0\nbond0 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
+    assert in_use(LocalNode(root)) == {NIC: "the network interface bond0 with the default route"}
+    zero = "0" * 32
+    file(root, "proc/net/ipv6_route", f"{zero} 00 {zero} 00 fe80{'0' * 28} 00000400 1 0 00000003 ens2\n{zero} 00 {zero} 00 {zero} ffffffff 1 0 00200200 lo\n")
+    assert set(in_use(LocalNode(root))) == {NIC, PEER}
+
+
+def test_console(root):
+    file(root, f"sys/bus/pci/devices/{GPU}/boot_vga", "1\n")
+    file(root, f"sys/bus/pci/devices/{PEER}/boot_vga", "0\n")
+    assert in_use(LocalNode(root)) == {GPU: "the console (boot_vga)"}
