@@ -162,14 +162,14 @@ def _forward(log: Journal, node: Node, fail_at: str | None, progress: Listener |
         wrong = mismatches(node, last.values())
         if wrong:
             raise StepFailed(f"all steps were made, but {wrong[0]}", path=wrong[0].path, read=wrong[0].found, remedy="something else changes the node")
+        if done or log.phase is not Phase.APPLIED:
+            log.append(Mark.APPLIED)
     except (SimkitError, OSError) as error:
         failure = _failure(error)
         log.append(Mark.FAILED, failure.step, str(failure))
         undone = _undo(log, node, progress, after=failure).undone
         raise StepFailed(f"{failure.what}; {len(undone)} step{'s' * (len(undone) != 1)} undone, the node is as it was", step=failure.step, path=failure.path,
                          written=failure.written, read=failure.read, remedy=failure.faults[0].remedy) from error
-    if done or log.phase is not Phase.APPLIED:
-        log.append(Mark.APPLIED)
     return Applied(Outcome.APPLIED if done else Outcome.ALREADY, tuple(done), tuple(skipped))
 
 

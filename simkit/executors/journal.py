@@ -182,11 +182,14 @@ def _header(plan: Plan, node: str, allow: tuple[Address, ...]) -> dict[str, Any]
 
 def _write(handle: int, path: Path, line: dict[str, Any]) -> None:
     data = (json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    start = os.lseek(handle, 0, os.SEEK_CUR)
     try:
         while data:
             data = data[os.write(handle, data) :]
         os.fsync(handle)
     except OSError as error:
+        os.ftruncate(handle, start)
+        os.lseek(handle, start, os.SEEK_SET)
         raise refused(str(path), error, remedy="the journal must be on a disk with room; nothing is done without it") from error
 
 

@@ -191,9 +191,13 @@ def finish_or_undo(world, way):
         return world.is_as_it_was()
     if way == "apply":
         apply(PLAN, node, world.journal)
-        return world.is_as_planned()
-    result = rollback(world.journal, node) if way == "rollback" else resume(world.journal, node)
-    return world.is_as_planned() if result.outcome in (Outcome.APPLIED, Outcome.ALREADY) else world.is_as_it_was()
+        assert world.is_as_planned()
+    elif way == "resume":
+        assert resume(world.journal, node).outcome in (Outcome.APPLIED, Outcome.ALREADY)
+        assert world.is_as_planned()
+    assert rollback(world.journal, node).outcome is Outcome.RESTORED
+    assert status(world.journal).phase is Phase.RESTORED
+    return world.is_as_it_was()
 
 
 @pytest.mark.parametrize("way", ["resume", "rollback", "apply"])
@@ -258,6 +262,28 @@ def test_killed_while_undoing(tmp_path_factory, step, data):
         assert world.is_as_it_was()
 
 
+@pytest.mark.parametrize("at", [1, 2, 3, 20, RECORDS + 1])
+def test_a_full_disk_in_the_middle_of_a_record(world, monkeypatch, at):
+    """The torn record is taken back, so that those after it can be read; before the first one nothing has happened at all."""
+    count = 0
+    real = os.write
+
+    def write(handle, data):
+        nonlocal count
+        count += 1
+        if count == at:
+            real(handle, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data)
+
+    with monkeypatch.context() as patch, pytest.raises(StepFailed, match="No space left on device"):
+        patch.setattr(os, "write", write)
+        apply(PLAN, world.node, world.journal)
+    assert world.is_as_it_was()
+    assert status(world.journal).phase is Phase.RESTORED
+    assert apply(PLAN, world.node, world.journal).outcome is Outcome.APPLIED
+
+
 def test_killed_in_earnest(world):
     """SIGKILL of a real process in the middle of an apply, then resume in this one."""
     code = f"""
@@ -293,15 +319,17 @@ def test_power_cut_resets_the_node_and_both_ways_work(world, tmp_path):
         world = World(tmp_path / f"again-{way}")
 
 
-def test_failed_undo_says_so_and_resume_carries_on(world):
+@pytest.mark.parametrize(("ignored", "says"), [(False, "was refused"), (True, "undone, but .* reads no link, not a link to nvidia")])
+def test_failed_undo_says_so_and_resume_carries_on(world, ignored, says):
     class NoWayBack(Faulty):
         def write(self, path, data, offset=0):
-            if path == "sys/bus/pci/drivers/nvidia/bind":
+            if path != "sys/bus/pci/drivers/nvidia/bind":
+                self.node.write(path, data, offset)
+            elif not ignored:
                 raise refusal(errno.EBUSY, path)
-            self.node.write(path, data, offset)
 
     last = PLAN.steps[-1].id
-    with pytest.raises(StepFailed, match=r"made to fail.*then undoing failed.*simkit resume"):
+    with pytest.raises(StepFailed, match=rf"made to fail.*then undoing failed.*{says}.*simkit resume"):
         apply(PLAN, NoWayBack(world.node, 0, ""), world.journal, fail_at=last)
     assert status(world.journal).phase is Phase.UNDOING
     assert resume(world.journal, world.node).outcome is Outcome.RESTORED
