@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from simkit.cli.options import Stated, complete_host, host_options, output_format
 from simkit.cli.output import print_json
 from simkit.verify.report import Finding, Outcome, Report, Verdict
+
+if TYPE_CHECKING:
+    from simkit.model.host import Host
+    from simkit.model.plan import Plan
 
 _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESIDUAL: "residual ", Outcome.UNDECIDED: "UNDECIDED", Outcome.SKIPPED: "SKIPPED  "}
 
@@ -29,7 +35,7 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
     from simkit.model.plan import Plan
     from simkit.verify.verify import verify as decide
 
-    found = open_plan_or_host(subject, open_host=stated.open)
+    found = open_plan_or_host(subject, host=stated.open)
     if acs:
         found = _what_if(found, acs)
     report = decide(found, open_policy(policy))
@@ -40,8 +46,22 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
     sys.exit(0 if report.verdict is not Verdict.FAIL else 3 if report.undecided else 1)
 
 
-def _what_if(subject: object, acs: tuple[str, ...]) -> object:
-    raise NotImplementedError
+def _what_if(subject: Plan | Host, changes: tuple[str, ...]) -> Plan | Host:
+    """The host, or the plan's host, with ACS Control of some ports set as stated."""
+    from simkit.formats.values import parse_acs
+    from simkit.model.address import Address
+    from simkit.model.plan import Plan
+    from simkit.semantics.outcome import with_acs
+
+    writes = []
+    for change in changes:
+        port, equals, bits = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"--acs {change}: write ADDRESS=BITS, with nothing after = for all bits off")
+        writes.append((Address.parse(port), 0x7F, int(parse_acs(bits))))
+    if isinstance(subject, Plan):
+        return replace(subject, host=with_acs(subject.host, writes))
+    return with_acs(subject, writes)
 
 
 def describe(report: Report, *, of_plan: bool) -> str:

@@ -26,7 +26,7 @@ class LocalNode(FolderNode):
             finally:
                 os.close(handle)
         except PermissionError as error:
-            raise refused(path, error, remedy="run as root, and not in a container without /sys writable") from error
+            raise refused(path, error, remedy="run as root, with /sys writable; under kernel lockdown even root may not write `config`") from error
         except OSError as error:
             raise refused(path, error) from error
         if written != len(data):

@@ -94,11 +94,12 @@ class RecordedNode(FolderNode):
             self._attach(memory, folder, str(driver))
 
     def _match(self, memory: Memory, folder: Path, asked: str | None) -> str | None:
-        """The driver that takes a device (`pci_match_device`): the override's if there is one, else the recorded one."""
+        """The driver that takes a device (`pci_match_device`): the override's if there is one, else the recorded one; VFIO's by override only."""
         override = _text(folder / "driver_override")
         if override not in (None, attributes.NO_OVERRIDE):
             return override
-        return memory.natural.get(folder.name, _bound(folder) if asked == _bound(folder) else None)
+        recorded = memory.natural.get(folder.name, _bound(folder) if asked == _bound(folder) else None)
+        return None if attributes.is_vfio(recorded) and _bound(folder) is None else recorded
 
     def _attach(self, memory: Memory, folder: Path, driver: str) -> None:
         place = self.root / attributes.DRIVERS / driver

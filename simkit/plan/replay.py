@@ -116,10 +116,11 @@ class _Table:
         self.put(path, text or "(null)")
 
     def _remake(self, physical: str, *, bound: bool) -> None:
-        """The virtual functions that the host has lose override and driver; made again, they have the driver they had only if drivers probe by themselves."""
+        """The virtual functions that the host has lose override and driver; made again, the driver they had comes back only if it probes by itself."""
         for function in self.host.functions:
             if str(function.physfn) == physical:
                 self.put(f"{_DEVICES}{function.address}/driver_override", "(null)")
-                self.put(f"{_DEVICES}{function.address}/driver", function.driver if bound and is_known(function.driver) else None)
+                back = bound and is_known(function.driver) and not str(function.driver).endswith("vfio-pci")
+                self.put(f"{_DEVICES}{function.address}/driver", function.driver if back and is_known(function.driver) else None)
 
 

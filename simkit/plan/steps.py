@@ -31,13 +31,18 @@ def steps(host: Host, guests: tuple[GuestPlan, ...]) -> tuple[Step, ...]:
     leave the node as it was.
 
     Raises:
-        InputError: a virtual function cannot be made: no SR-IOV, more than TotalVFs, or no driver on the physical function.
+        InputError: a virtual function cannot be made: no SR-IOV, more than TotalVFs, no driver on the physical function, or there
+            are others already that a guest may be using.
+        UnknownName: a device is not in the host, and no virtual function that is to be made.
     """
     found = [*_virtual_functions(host, guests), *_acs(host, guests), *_drivers(host, guests)]
     return tuple(replace(step, id=f"{number:03}-{_WORD[step.kind]}-{step.subject}") for number, step in enumerate(found, start=1))
 
 
 def _virtual_functions(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[Step]:
+    for device in (device for guest in guests for device in guest.devices):
+        if device.vf_of is None or device.vf_index is None:
+            host[device.address]
     wanted = _missing(host, guests)
     faults = tuple(fault for physical, devices in wanted.items() if (fault := _cannot(host, host[physical], max(devices) + 1)))
     if faults:
@@ -64,6 +69,10 @@ def _cannot(host: Host, physical: Function, count: int) -> Fault | None:
     if physical.driver is None:
         return Fault(f"{physical.address} has no driver, which Linux wants before it makes virtual functions (sriov_numvfs_store)",
                      str(host.where(f"{physical.path}/driver")), "bind the physical function's driver")
+    for virtual in host.virtual_functions(physical):
+        if isinstance(virtual.driver, str) and attributes.is_vfio(virtual.driver):
+            return Fault(f"{virtual.address} is bound to {virtual.driver} and would have to go: Linux makes all virtual functions of {physical.address} anew, "
+                         "without their driver_override, so that it could not be undone", str(host.where(f"{virtual.path}/driver")), "free it first")
     return None
 
 

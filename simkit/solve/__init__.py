@@ -1,0 +1,1 @@
+"""A workload on a host: a plan, or why there is none and what would help."""

@@ -1,0 +1,50 @@
+"""What solving answers: never a bare bool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simkit.model.place import Place
+from simkit.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One necessary part of a contradiction: a sentence, and the lines of workload or host that it ends at."""
+
+    text: str
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """One change that makes the workload feasible, found so by solving again. `cost`: devices, steps of nearness or guests given up."""
+
+    text: str
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that an independent checker has replayed; `because` says what was weighed."""
+
+    plan: Plan
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """There is no plan. `because` is minimal: leaving out any one of them would make it feasible."""
+
+    because: tuple[Reason, ...]
+    relaxations: tuple[Relaxation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Nobody knows: `reason` names the limit that was hit."""
+
+    reason: str
+
+
+Answer = Planned | Infeasible | Undecided
