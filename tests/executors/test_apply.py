@@ -237,6 +237,14 @@ def test_killed_at_any_record(world, monkeypatch, at, how, way):
     assert finish_or_undo(world, way)
 
 
+@pytest.mark.parametrize("at", [2, 3, 10, RECORDS + 1])
+def test_applied_again_after_a_torn_record(world, monkeypatch, at):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at_record(patch, at, "torn")
+        apply(PLAN, world.node, world.journal)
+    assert finish_or_undo(world, "apply")
+
+
 @settings(max_examples=60, deadline=None)
 @given(step=st.integers(0, STEPS - 1), data=st.data())
 def test_killed_while_undoing(tmp_path_factory, step, data):
@@ -472,3 +480,14 @@ def test_journal_is_read_as_plain_json(world):
     assert header["simkit"] == "journal/1"
     assert header["fingerprint"] == PLAN.fingerprint
     assert [record["mark"] for record in records] == ["intent", "done"] * STEPS + ["applied"]
+
+
+def test_apply_finishes_an_undo_before_it_begins_again(world):
+    with suppress(Killed):
+        apply(PLAN, Faulty(world.node, STEPS + 3, "dead"), world.journal, fail_at=PLAN.steps[-1].id)
+    assert status(world.journal).phase is Phase.UNDOING
+    result = apply(PLAN, world.node, world.journal)
+    assert result.done == tuple(step.id for step in PLAN.steps)
+    assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()

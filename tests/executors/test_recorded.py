@@ -83,6 +83,18 @@ def test_the_override_decides_who_binds(node):
     assert not difference(start, snapshot(node.root))
 
 
+def test_vfio_pci_never_takes_a_device_without_an_override(node):
+    node.write("sys/bus/pci/drivers/nvidia/unbind", str(GPU).encode())
+    node.write(OVERRIDE, b"vfio-pci")
+    node.write("sys/bus/pci/drivers_probe", str(GPU).encode())
+    node.write(OVERRIDE, b"\n")
+    (node.root / ".recorded-node/state.json").unlink()
+    node.write("sys/bus/pci/drivers/vfio-pci/unbind", str(GPU).encode())
+    node.write("sys/bus/pci/drivers_probe", str(GPU).encode())
+    assert driver(node, GPU) is None
+    refuses(node, "sys/bus/pci/drivers/vfio-pci/bind", str(GPU), errno.ENODEV)
+
+
 def test_probing_without_a_match_is_no_error(node):
     node.write("sys/bus/pci/drivers/nvidia/unbind", str(GPU).encode())
     node.write(OVERRIDE, b"nothing-of-that-name")

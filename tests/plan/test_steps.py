@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from simkit.errors import InputError
+from simkit.errors import InputError, UnknownName
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Sriov
 from simkit.model.step import ExpectText, SetAcs, StepKind, Write
@@ -85,11 +85,31 @@ def test_vfs_that_cannot_be_made(change, says):
         with_steps(small_plan(host.with_functions(replace(host[NIC], **change))))
 
 
+@pytest.mark.parametrize("change", [{"address": Address(0, 9, 0, 0)}, {"address": small_vf(5), "vf_of": NIC}])
+def test_a_device_that_is_not_there(change):
+    plan = small_plan()
+    guest = plan.guests[0]
+    with pytest.raises(UnknownName, match=str(change["address"])):
+        with_steps(replace(plan, guests=(replace(guest, devices=(replace(guest.devices[0], **change),)),)))
+
+
 def test_unknown_driver_is_said():
     host = small_host()
     plan = with_steps(small_plan(host.with_functions(replace(host[GPU], driver=UNKNOWN))))
     assert not [step for step in plan.steps if step.subject == GPU]
     assert any(str(GPU) in text and "unknown" in text for text in plan.assumptions)
+
+
+def test_vfs_in_a_guests_hands_are_not_made_anew():
+    """Made anew they have no driver_override, so vfio-pci would not take them back: that could not be undone."""
+    host = small_host()
+    nic = host[NIC]
+    assert isinstance(nic.sriov, Sriov)
+    virtual = replace(nic, address=small_vf(0), physfn=NIC, sriov=None, driver="vfio-pci", iommu_group=20)
+    one = replace(host, functions=(*host.with_functions(replace(nic, sriov=replace(nic.sriov, num_vfs=1))).functions, virtual))
+    with pytest.raises(InputError, match=r"0000:05:00.1 is bound to vfio-pci and would have to go.*free it first"):
+        with_steps(small_plan(one, vfs=2))
+    assert not [step for step in with_steps(small_plan(one, vfs=1)).steps if step.subject in (NIC, small_vf(0))]
 
 
 def acs(plan):
