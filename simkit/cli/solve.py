@@ -76,6 +76,8 @@ def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str
             lines = ["infeasible: these cannot hold together, and none of them can be left out:", fold(reasons)]
             if answer.relaxations:
                 lines += ["feasible if, smallest change first:", fold([relaxation.text for relaxation in answer.relaxations])]
+            else:
+                lines.append("no change of one or two wishes makes it feasible")
             return "\n".join(lines)
     return f"undecided: {answer.reason}"
 
@@ -83,7 +85,7 @@ def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str
 def _describe_plan(answer: Planned, plan: Plan) -> str:
     from simkit.formats.draw_text import guest_summary
 
-    lines = [f"planned: {len(plan.guests)} guests on {plan.host.name}"]
+    lines = [f"planned: {len(plan.guests)} guest{'s' * (len(plan.guests) > 1)} on {plan.host.name}"]
     for guest in plan.guests:
         lines += ["", guest_summary(plan.host, guest)]
     lines += ["", "Why:", fold(answer.because)] if answer.because else []

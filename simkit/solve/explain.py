@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from simkit.model.function import Kind
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import DeviceRequest, GuestRequest, Share, Workload
+from simkit.model.workload import DeviceRequest, GuestRequest, Share, Topology, Workload
 from simkit.solve.answer import Reason, Relaxation
 from simkit.solve.problem import WORDS, Label, Problem, What, describe
 
@@ -73,7 +73,7 @@ def _supply(problem: Problem, kind: Kind, core: Collection[Label]) -> Reason:
     kept = [function.address for function in total if function.usage]
     text = f"{host.name} has {len(total)} {single if len(total) == 1 else plural}"
     if len(pool) < len(total):
-        text += f", {len(pool)} of which can serve here" + (f" ({', '.join(map(str, kept))} stay with the host)" if kept else "")
+        text += f", {len(pool)} of which can serve here" + (f" ({', '.join(map(str, kept))} {'stays' if len(kept) == 1 else 'stay'} with the host)" if kept else "")
     whole = [wish for wish in wishes if wish.request.share is Share.PF]
     if len(whole) > 1:
         last, others = whole[-1], whole[:-1]
@@ -86,80 +86,106 @@ def _supply(problem: Problem, kind: Kind, core: Collection[Label]) -> Reason:
     return Reason(text, places)
 
 
-def relaxations(problem: Problem, core: Collection[Label], solvable: Solvable) -> tuple[Relaxation, ...]:
-    """Changes of one thing each, smallest of their kind, that were solved again and found feasible; cheapest first."""
-    found: dict[str, Relaxation] = {}
-    for label in core:
-        for relaxation in _try(problem, label, solvable):
-            found.setdefault(relaxation.text, relaxation)
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing changed in a workload."""
+
+    text: str
+    cost: int
+    workload: Workload
+
+
+def relaxations(problem: Problem, core: Collection[Label], solvable: Solvable, core_of: Callable[[Workload], tuple[Problem, tuple[Label, ...]]]) -> tuple[Relaxation, ...]:
+    """The smallest change of each kind that was solved again and found feasible, cheapest first; two changes together where no single one helps."""
+    single = [change for ladder in _ladders(problem, core) if (change := _first(ladder, solvable)) is not None]
+    found = {change.text: Relaxation(change.text, change.cost) for change in single}
+    if not found:
+        for ladder in _ladders(problem, core):
+            for change in ladder:
+                again, second = core_of(change.workload)
+                if set(second) == set(core):
+                    continue
+                for other in (each for rungs in _ladders(again, second) if (each := _first(rungs, solvable)) is not None):
+                    text = f"{change.text}, and {other.text}"
+                    found[text] = Relaxation(text, change.cost + other.cost)
+                break
     return tuple(sorted(found.values(), key=lambda relaxation: (relaxation.cost, relaxation.text)))
 
 
-def _try(problem: Problem, label: Label, solvable: Solvable) -> Iterator[Relaxation]:
-    workload, guest = problem.workload, problem.workload.guest(label.guest)
+def _first(ladder: Iterator[Change], solvable: Solvable) -> Change | None:
+    return next((change for change in ladder if solvable(change.workload)), None)
+
+
+def _ladders(problem: Problem, core: Collection[Label]) -> Iterator[Iterator[Change]]:
+    """For each wish of a core its kinds of change, each a ladder from the smallest upward."""
+    workload = problem.workload
+    for name in dict.fromkeys(label.guest for label in core):
+        yield _left_out(workload, workload.guest(name))
+    for label in core:
+        guest = workload.guest(label.guest)
+        match label.what:
+            case What.COUNT:
+                yield _fewer(workload, guest, label.request)
+                yield _virtual(workload, guest, label.request)
+            case What.PEERS | What.NEAR:
+                yield _farther(workload, guest, label)
+            case What.TEE:
+                yield iter([Change(f"{guest.name} runs without {guest.tee}", 2 + len(guest.devices), _guest(workload, replace(guest, tee=TeeKind.NONE)))])
+            case What.CPUS:
+                yield _smaller(workload, guest, "cpus", 1, "CPUs")
+            case What.MEMORY:
+                yield _smaller(workload, guest, "memory_bytes", 1 << 30, "GiB of memory")
+            case What.LIMITS:
+                other = Topology.FLATTEN if guest.topology is Topology.REPLICATE else Topology.REPLICATE
+                yield iter([Change(f"{guest.name} takes topology {other} in place of {guest.topology}", 1, _guest(workload, replace(guest, topology=other)))])
+
+
+def _left_out(workload: Workload, guest: GuestRequest) -> Iterator[Change]:
     others = tuple(other for other in workload.guests if other.name != guest.name)
-    devices = sum(request.count for request in guest.devices)
-    if others and solvable(replace(workload, guests=others)):
-        yield Relaxation(f"{guest.name} is left out", devices + 1)
-    match label.what:
-        case What.COUNT:
-            yield from _fewer(workload, guest, label.request, solvable)
-            request = guest.devices[label.request]
-            if request.share is Share.PF and request.kind is Kind.NIC and solvable(_with(workload, guest, label.request, replace(request, share=Share.VF))):
-                yield Relaxation(f"{guest.name} takes virtual functions in place of {describe(request)}", request.count)
-        case What.PEERS | What.NEAR:
-            yield from _farther(workload, guest, label, solvable)
-        case What.TEE:
-            if solvable(_guest(workload, replace(guest, tee=TeeKind.NONE))):
-                yield Relaxation(f"{guest.name} runs without {guest.tee}", devices + 2)
-        case What.CPUS:
-            yield from _smaller(workload, guest, "cpus", 1, "CPUs", solvable)
-        case What.MEMORY:
-            yield from _smaller(workload, guest, "memory_bytes", 1 << 30, "GiB of memory", solvable)
-        case What.LIMITS:
-            return
+    if others:
+        yield Change(f"{guest.name} is left out", 1 + sum(request.count for request in guest.devices), replace(workload, guests=others))
 
 
 def _guest(workload: Workload, guest: GuestRequest) -> Workload:
     return replace(workload, guests=tuple(guest if other.name == guest.name else other for other in workload.guests))
 
 
-def _with(workload: Workload, guest: GuestRequest, index: int, request: DeviceRequest) -> Workload:
-    return _guest(workload, replace(guest, devices=(*guest.devices[:index], request, *guest.devices[index + 1 :])))
+def _with(workload: Workload, guest: GuestRequest, index: int, *requests: DeviceRequest) -> Workload:
+    return _guest(workload, replace(guest, devices=(*guest.devices[:index], *requests, *guest.devices[index + 1 :])))
 
 
-def _fewer(workload: Workload, guest: GuestRequest, index: int, solvable: Solvable) -> Iterator[Relaxation]:
-    """The largest smaller count that works, with dependent devices (one NIC a GPU) cut alongside."""
+def _fewer(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    """Fewer of one request, down to none, with dependent devices (one NIC a GPU) cut alongside."""
     request = guest.devices[index]
     for count in range(request.count - 1, 0, -1):
-        changed = tuple(replace(other, count=min(other.count, count)) if other is request or (other.near is not None and request.kind is Kind.GPU) else other for other in guest.devices)
-        if solvable(_guest(workload, replace(guest, devices=changed))):
-            also = [describe(other) for other, old in zip(changed, guest.devices, strict=True) if other != old and old is not request]
-            extra = f" (and {', '.join(also)})" if also else ""
-            yield Relaxation(f"{guest.name} asks for {describe(changed[index])} in place of {request.count}{extra}", request.count - count)
-            return
+        changed = tuple(replace(other, count=min(other.count, count), pinned=other.pinned[:count]) if other is request or (other.near is not None and request.kind is Kind.GPU)
+                        else other for other in guest.devices)
+        also = [describe(other) for other, old in zip(changed, guest.devices, strict=True) if other != old and old is not request]
+        extra = f" (and {', '.join(also)})" if also else ""
+        yield Change(f"{guest.name} asks for {describe(changed[index])} in place of {request.count}{extra}", request.count - count, _guest(workload, replace(guest, devices=changed)))
+    if len(guest.devices) > 1:
+        yield Change(f"{guest.name} goes without {describe(request)}", request.count, _with(workload, guest, index))
 
 
-def _farther(workload: Workload, guest: GuestRequest, label: Label, solvable: Solvable) -> Iterator[Relaxation]:
+def _virtual(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    request = guest.devices[index]
+    if request.share is Share.PF and request.kind is Kind.NIC:
+        yield Change(f"{guest.name} takes virtual functions in place of {describe(request)}", request.count, _with(workload, guest, index, replace(request, share=Share.VF)))
+
+
+def _farther(workload: Workload, guest: GuestRequest, label: Label) -> Iterator[Change]:
     request = guest.devices[label.request]
     now = request.peers if label.what is What.PEERS else request.near
     assert now is not None
     for steps, bound in enumerate((farther for farther in _FARTHER if farther > now), start=1):
         changed = replace(request, peers=bound) if label.what is What.PEERS else replace(request, near=bound)
-        if solvable(_with(workload, guest, label.request, changed)):
-            yield Relaxation(f"{guest.name} accepts {label.what} {bound} in place of {now} for its {describe(request)}", steps)
-            return
+        yield Change(f"{guest.name} accepts {label.what} {bound} in place of {now} for its {describe(request)}", steps, _with(workload, guest, label.request, changed))
 
 
-def _smaller(workload: Workload, guest: GuestRequest, field: str, unit: int, word: str, solvable: Solvable) -> Iterator[Relaxation]:
-    """The largest smaller amount that works, by halving."""
+def _smaller(workload: Workload, guest: GuestRequest, field: str, unit: int, word: str) -> Iterator[Change]:
+    """Less by eighths: the first that works is within an eighth of the most that would."""
     now = getattr(guest, field) // unit
-    low, high = 0, now
-    while high - low > 1:
-        middle = (low + high) // 2
-        if solvable(_guest(workload, replace(guest, **{field: middle * unit}))):
-            low = middle
-        else:
-            high = middle
-    if low:
-        yield Relaxation(f"{guest.name} asks for {low} {word} in place of {now}", 1 + (now - low) * 8 // now)
+    for eighths in range(7, 0, -1):
+        amount = now * eighths // 8
+        if amount:
+            yield Change(f"{guest.name} asks for {amount} {word} in place of {now}", 8 - eighths, _guest(workload, replace(guest, **{field: amount * unit})))

@@ -49,17 +49,12 @@ def solve(workload: Workload, host: Host, *, seed: int = 0, limit: float = LIMIT
             return Undecided(f"CP-SAT gave up at its limit of {found.limit:g} units of deterministic time")
         case Assignment():
             guests = guest_plans(problem, found)
-            short = _shortfalls(problem, guests)
-            return Infeasible(short) if short else _planned(problem, found, guests)
+            return _planned(problem, found, guests) if _fit(guests, labels) else _infeasible(problem, labels, seed, limit)
 
 
-def _shortfalls(problem: Problem, guests: tuple[GuestPlan, ...]) -> tuple[Reason, ...]:
-    """Limits of virtual machines that a guest's tree breaks, whatever devices are chosen: the number of ports follows from the request."""
-    found = []
-    for guest in guests:
-        label = Label(guest.name, What.LIMITS)
-        found += [Reason(f"{problem.sentence(label)}, but it needs {text}", (problem.place(label),)) for text in shortfalls(guest.ports, guest.devices)]
-    return tuple(found[:1])
+def _fit(guests: tuple[GuestPlan, ...], active: Collection[Label]) -> bool:
+    """Whether the guests' trees fit their virtual machines, for those where it matters. The number of ports follows from the request, not from the choice."""
+    return not any(shortfalls(guest.ports, guest.devices) for guest in guests if Label(guest.name, What.LIMITS) in active)
 
 
 def _planned(problem: Problem, found: Assignment, guests: tuple[GuestPlan, ...]) -> Planned:
@@ -90,14 +85,28 @@ def _infeasible(problem: Problem, start: Collection[Label], seed: int, limit: fl
         found = decide(asked, active, seed=seed, optimise=False, limit=limit)
         if isinstance(found, OutOfTime):
             undecided.append(found)
-        return not isinstance(found, Impossible)
+        return isinstance(found, OutOfTime) or (isinstance(found, Assignment) and _fit(guest_plans(asked, found), active))
 
     def solvable(workload: Workload) -> bool:
         changed = build(workload, problem.host)
         return feasible(changed, changed.labels())
 
+    def core_of(workload: Workload) -> tuple[Problem, tuple[Label, ...]]:
+        changed = build(workload, problem.host)
+        return changed, explain.minimal_core(changed, bounds.contradiction(changed, changed.labels()) or changed.labels(), feasible)
+
     core = explain.minimal_core(problem, start, feasible)
-    helps = explain.relaxations(problem, core, solvable)
+    helps = explain.relaxations(problem, core, solvable, core_of)
     if undecided:
         return Undecided(f"CP-SAT gave up at its limit of {limit:g} units of deterministic time while looking for the reasons")
-    return Infeasible(explain.reasons(problem, core), helps)
+    return Infeasible((*explain.reasons(problem, core), *_limits(problem, core, seed, limit)), helps)
+
+
+def _limits(problem: Problem, core: Collection[Label], seed: int, limit: float) -> tuple[Reason, ...]:
+    """Which limits of a virtual machine the core runs into, found by placing it without them."""
+    tight = [label for label in core if label.what is What.LIMITS]
+    found = decide(problem, [label for label in core if label not in tight], seed=seed, optimise=False, limit=limit) if tight else None
+    if not isinstance(found, Assignment):
+        return ()
+    plans = {guest.name: guest for guest in guest_plans(problem, found)}
+    return tuple(Reason(f"that takes {text}", (problem.place(label),)) for label in tight for text in shortfalls(plans[label.guest].ports, plans[label.guest].devices))

@@ -6,7 +6,6 @@ from collections import defaultdict
 
 from simkit.model.address import Address
 from simkit.model.capabilities import AcsBits
-from simkit.model.function import Kind
 from simkit.model.group import Assumption, Status
 from simkit.model.plan import Plan
 from simkit.model.platform import IommuKind
@@ -16,10 +15,7 @@ from simkit.semantics.reset import reset_set
 from simkit.semantics.routes import route
 from simkit.semantics.viability import viability
 from simkit.verify.report import Counterexample, Finding, Outcome
-from simkit.verify.scene import Scene
-
-_HANDED_OUT = frozenset({Kind.GPU, Kind.NIC, Kind.NVME})
-
+from simkit.verify.scene import HANDED_OUT, Scene
 
 def separate_groups(scene: Scene) -> Finding:
     """No IOMMU group is shared by two guests; on a host alone, no two devices of different slots that one would hand out."""
@@ -30,7 +26,7 @@ def separate_groups(scene: Scene) -> Finding:
             parties = {scene.owner(address): address for address in group.functions if address in scene.owners}
         else:
             parties = {str(host[address].address.slot): address for address in group.functions
-                       if host[address].kind in _HANDED_OUT and not host[address].is_vf}
+                       if host[address].kind in HANDED_OUT and not host[address].is_vf}
         if len(parties) > 1:
             first, second, *_ = sorted(parties.values())
             because = "; ".join(reason.text for reason in group.because)

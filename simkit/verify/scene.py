@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from simkit.model.address import Address
-from simkit.model.function import Function
+from simkit.model.function import Function, Kind
 from simkit.model.group import Grouping
 from simkit.model.host import Host
 from simkit.model.plan import Plan
@@ -14,6 +14,8 @@ from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
 
 HOST = "the host"
+HANDED_OUT = frozenset({Kind.GPU, Kind.NIC, Kind.NVME, Kind.NVSWITCH})
+"""Kinds of functions that one gives to guests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,16 @@ class Scene:
         return self.owners.get(address, HOST)
 
     def handed_out(self) -> Iterator[Function]:
-        """The functions whose requests somebody else controls: the guests', or on a host alone every function that is no bridge."""
+        """The functions whose requests somebody else controls: the guests', or on a host alone all that one would hand out."""
         for address in sorted(self.owners):
             function = self.host[address]
-            if not function.is_bridge:
+            if self.plan is not None or function.kind in HANDED_OUT:
                 yield function
 
     def others(self, owner: str) -> Iterator[Function]:
-        """The functions with memory or registers of their own that are not `owner`'s."""
-        return (function for function in self.host.functions if not function.is_bridge and self.owner(function.address) != owner)
+        """The functions that are not `owner`'s and have memory or registers to reach; ports and the chipset's own functions do not count."""
+        return (function for function in self.host.functions
+                if not function.is_bridge and function.kind is not Kind.SYSTEM and self.owner(function.address) != owner)
 
     def name(self, address: Address) -> str:
         """A function for people: ``0000:05:00.0 (H100 of train)``."""
