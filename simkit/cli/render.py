@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from simkit.cli.output import print_json
-
-TARGETS = ("qemu", "libvirt", "kata", "cdi", "script")
+from simkit.formats.render import TARGETS
 
 
 @click.command()

@@ -41,7 +41,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a journal has got. `touched` are steps that were begun and not undone, `last_failure` what the last failed one said."""
+    """How far a journal has got. `touched` are steps that were begun and not undone, `last_failure` what the last failed one said since all was applied."""
 
     phase: Phase
     plan_sha256: str
@@ -91,8 +91,6 @@ def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_
     with start_journal(journal, plan, node.name, tuple(sorted(allow))) as log:
         if log.phase is Phase.UNDOING:
             _undo(log, node, progress)
-        if log.phase is Phase.RESTORED:
-            log.begin_anew()
         if not log.touched:
             _require_possible(plan, node, allow)
         return _forward(log, node, fail_at, progress)
@@ -137,7 +135,8 @@ def status(journal: Path) -> Status:
         ExecutorError: it cannot be opened, or a running process holds it.
     """
     with open_journal(journal) as log:
-        failure = next((record.detail for record in reversed(log.records) if record.mark is Mark.FAILED), "")
+        last = next((record for record in reversed(log.records) if record.mark in (Mark.FAILED, Mark.APPLIED)), None)
+        failure = last.detail if last is not None else ""
         return Status(log.phase, plan_hash(log.plan), log.node, len(log.plan.steps), tuple(step.id for step in log.touched), failure)
 
 
@@ -201,7 +200,8 @@ def _write(node: Node, step: Step, action: Action) -> None:
 def _undo(log: Journal, node: Node, progress: Listener | None, *, after: StepFailed | None = None) -> Applied:
     """Undo what the journal says was begun.
 
-    A step whose values are those before it, or of the start, has nothing to undo: it was never written, or the node rebooted.
+    What a step changes is compared with what was there before it. Where that is so already, or as at the very start, there is
+    nothing to undo: it was never written, or the node rebooted.
     """
     if log.phase is not Phase.UNDOING:
         log.append(Mark.UNDOING)
@@ -223,11 +223,13 @@ def _undo(log: Journal, node: Node, progress: Listener | None, *, after: StepFai
 
 
 def _undo_step(log: Journal, node: Node, step: Step, start: dict[str, Expect]) -> None:
-    initial = [start[key(expect)] for expect in step.check if key(expect) in start]
-    if not (missing(node, step.subject) or holds(node, step.before) or (initial and holds(node, initial))):
+    changed = {key(expect) for expect in step.check}
+    before = [expect for expect in step.before if key(expect) in changed]
+    initial = [start[name] for name in changed if name in start]
+    if not (missing(node, step.subject) or (before and holds(node, before)) or (initial and holds(node, initial))):
         for action in step.undo:
             _write(node, step, action)
-        wrong = mismatches(node, step.before)
+        wrong = mismatches(node, before)
         if wrong:
             raise StepFailed(f"{step.id}: undone, but {wrong[0]}", step=step.id, path=wrong[0].path, written=written(step.undo[-1]), read=wrong[0].found)
     log.append(Mark.UNDONE, step.id)

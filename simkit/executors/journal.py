@@ -107,11 +107,6 @@ class Journal:
         _write(self._handle, self.path, {key: str(value) for key, value in (("mark", mark), ("step", step), ("detail", detail)) if value})
         self.records.append(record)
 
-    def begin_anew(self) -> None:
-        """Forget what is in it, once the next record is written: for a journal that ended with everything restored."""
-        self.records.clear()
-        self._begun = False
-
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:

@@ -33,13 +33,14 @@ def to_json(document: Any) -> Any:
     return document
 
 
-def to_yaml(document: dict[str, Any]) -> str:
-    """YAML in the order given; the same document gives the same bytes."""
+def to_yaml(document: dict[str, Any], *, leaves_in_line: bool = True) -> str:
+    """YAML in the order given, without anchors; the same document gives the same bytes."""
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        pass
+        def ignore_aliases(self, _data: object) -> bool:
+            return True
 
     Dumper.add_representer(Hex, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:int", str(value)))
-    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None)
+    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=150, default_flow_style=None if leaves_in_line else False)
     return text

@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from simkit.model.capabilities import Sriov
+from simkit.model.address import Address
 from simkit.model.unknown import is_known
 from simkit.model.workload import Share
-from simkit.solve.problem import Label, Problem, What
+from simkit.solve.labels import Label, What
+from simkit.solve.problem import Problem, Wish
+
+_MOST_POOLS = 256
 
 
-def contradiction(problem: Problem, active: Collection[Label]) -> frozenset[Label] | None:
-    """A set of active wishes that cannot hold together by counting; None where counting finds none."""
-    return _devices(problem, active) or _platform(problem, active)
+def contradiction(problem: Problem, active: Collection[Label]) -> tuple[Label, ...] | None:
+    """Active constraints that cannot hold together by counting, in order; None where counting finds none."""
+    for found in (*_devices(problem, active), *_tees(problem, active), *_processors(problem, active)):
+        return tuple(sorted(found))
+    return None
 
 
-def _devices(problem: Problem, active: Collection[Label]) -> frozenset[Label] | None:
-    """Wishes of physical functions over the same candidates: more wanted than there are (Hall's condition on nested candidate sets)."""
+def _devices(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
+    """Wishes over the same candidates: more wanted than there are (Hall's condition, on candidate sets and their unions)."""
     wanted = [wish for wish in problem.wishes if Label(wish.guest, What.COUNT, wish.index) in active]
-    for pool in {frozenset(wish.candidates) for wish in wanted}:
-        inside = [wish for wish in wanted if pool.issuperset(wish.candidates) and wish.request.share is Share.PF]
-        if sum(wish.request.count for wish in inside) > len(pool):
-            return frozenset(Label(wish.guest, What.COUNT, wish.index) for wish in inside)
-        virtual = [wish for wish in wanted if pool.issuperset(wish.candidates) and wish.request.share is Share.VF]
-        room = sum(sriov.total_vfs for address in pool if isinstance(sriov := problem.host[address].sriov, Sriov))
-        if sum(wish.request.count for wish in virtual) > room:
-            return frozenset(Label(wish.guest, What.COUNT, wish.index) for wish in virtual)
-    return None
+    for share in Share:
+        mine = [wish for wish in wanted if wish.request.share is share]
+        for pool in _pools(mine):
+            inside = [wish for wish in mine if pool.issuperset(wish.candidates)]
+            room = len(pool) if share is Share.PF else sum(len(problem.facts.virtual.get(address, ())) for address in pool)
+            if share is Share.VF:
+                room = min(room, sum(max(problem.room(wish, address) for wish in inside) * len(inside) for address in pool)) if inside else 0
+            if sum(wish.request.count for wish in inside) > room:
+                yield [Label(wish.guest, What.COUNT, wish.index) for wish in _fewest(inside, room)]
 
 
-def _platform(problem: Problem, active: Collection[Label]) -> frozenset[Label] | None:
-    host = problem.host
-    tees = [label for label in active if label.what is What.TEE]
-    if is_known(host.tees):
-        offered = {tee.kind: tee.max_guests for tee in host.tees}
-        for label in tees:
-            if problem.workload.guest(label.guest).tee not in offered:
-                return frozenset([label])
-        for kind, most in offered.items():
-            asking = [label for label in tees if problem.workload.guest(label.guest).tee is kind]
-            if is_known(most) and len(asking) > most:
-                return frozenset(asking)
+def _fewest(wishes: list[Wish], room: int) -> list[Wish]:
+    """As few of the wishes as are still too many, the largest first."""
+    found: list[Wish] = []
+    for wish in sorted(wishes, key=lambda wish: -wish.request.count):
+        found.append(wish)
+        if sum(each.request.count for each in found) > room:
+            break
+    return found
+
+
+def _pools(wishes: list[Wish]) -> list[frozenset[Address]]:
+    """Candidate sets and unions of them, smallest first."""
+    pools: dict[frozenset[Address], None] = {}
+    for wish in wishes:
+        own = frozenset(wish.candidates)
+        for other in (own, *(own | pool for pool in pools)):
+            if len(pools) < _MOST_POOLS:
+                pools[other] = None
+    return sorted(pools, key=lambda pool: (len(pool), sorted(pool)))
+
+
+def _tees(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
+    if not is_known(problem.host.tees):
+        return
+    offered = {tee.kind: tee.max_guests for tee in problem.host.tees}
+    asking = [label for label in active if label.what is What.TEE]
+    for label in asking:
+        if problem.workload.guest(label.guest).tee not in offered:
+            yield [label]
+    for kind, most in offered.items():
+        same = [label for label in asking if problem.workload.guest(label.guest).tee is kind]
+        if is_known(most) and len(same) > most:
+            yield sorted(same)[: most + 1]
+
+
+def _processors(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
+    """CPUs in whole cores, and memory, of all nodes together."""
+    if not problem.nodes:
+        return
+    cores = sum(cores for _, cores, _ in problem.nodes)
     cpus = [label for label in active if label.what is What.CPUS]
-    if host.numa_nodes and all(is_known(node.cpus) for node in host.numa_nodes) and sum(problem.workload.guest(label.guest).cpus for label in cpus) > cpu_count(problem):
-        return frozenset(cpus)
+    if sum(-(-problem.workload.guest(label.guest).cpus // problem.threads) for label in cpus) > cores:
+        yield cpus
     memory = [label for label in active if label.what is What.MEMORY]
-    room = [node.memory_bytes for node in host.numa_nodes]
-    if room and all(is_known(each) for each in room):
-        total = sum(each for each in room if is_known(each))
-        if sum(problem.workload.guest(label.guest).memory_bytes for label in memory) > total:
-            return frozenset(memory)
-    return None
-
-
-def cpu_count(problem: Problem) -> int:
-    """Logical CPUs of all nodes whose CPUs are known."""
-    return sum(len(node.cpus) for node in problem.host.numa_nodes if is_known(node.cpus))
+    room = [known for _, _, known in problem.nodes if known is not None]
+    if len(room) == len(problem.nodes) and sum(problem.workload.guest(label.guest).memory_bytes for label in memory) > sum(room):
+        yield memory

@@ -1,0 +1,163 @@
+"""What the host's facts mean for handing functions out: everything that solving asks of `simkit.semantics`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from simkit.model.address import Address
+from simkit.model.capabilities import PortType, Sriov
+from simkit.model.function import Function, Kind
+from simkit.model.group import Grouping
+from simkit.model.guest import GuestDevice, GuestPlan
+from simkit.model.host import Host
+from simkit.model.plan import Plan
+from simkit.model.platform import TeeKind
+from simkit.model.route import PeerClass
+from simkit.model.unknown import is_known
+from simkit.model.workload import DeviceRequest, Share, Topology, Workload
+from simkit.semantics.groups import groups
+from simkit.semantics.outcome import outcome
+from simkit.semantics.p2p import nearness
+from simkit.semantics.sriov import vf_address
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Tables by function.
+
+    `members`: the functions of its IOMMU group, bridges aside, itself included; empty where it has none. `chain`: the switches
+    above it, by upstream port, topmost first. `root`: the topmost port above it. `home`: the lowest switch above it with several
+    slots below, else `root`. `switches`: by switch with several GPUs below, these GPUs. `virtual`: by physical function, the
+    indices of virtual functions that could be handed out, and `shared` those that could not, since they would share a group.
+    """
+
+    host: Host
+    grouping: Grouping
+    members: dict[Address, tuple[Address, ...]]
+    chain: dict[Address, tuple[Address, ...]]
+    root: dict[Address, Address]
+    home: dict[Address, Address]
+    switches: dict[Address, tuple[Address, ...]]
+    virtual: dict[Address, tuple[int, ...]]
+    shared: dict[Address, str]
+    parents: frozenset[Address]
+    _classes: dict[tuple[Address, Address], PeerClass] = field(default_factory=dict, compare=False, repr=False)
+
+    def nearness(self, a: Address, b: Address) -> PeerClass:
+        """The class of a pair; two virtual functions of one device are PIX."""
+        if a == b:
+            return PeerClass.PIX
+        key = (a, b) if a < b else (b, a)
+        found = self._classes.get(key)
+        if found is None:
+            found = self._classes[key] = nearness(self.host, *key)
+        return found
+
+    def node(self, address: Address) -> int | None:
+        """The NUMA node of a function, None where firmware or source do not tell."""
+        number = self.host[address].numa_node
+        if isinstance(number, int):
+            return number
+        return self.host.numa_nodes[0].id if len(self.host.numa_nodes) == 1 else None
+
+    def refusal(self, function: Function, share: Share) -> str | None:
+        """Why a function of the right kind and model cannot be handed out; None where it can."""
+        if function.usage:
+            return f"{function.address} is the host's {function.usage}"
+        if share is Share.VF:
+            return self._virtual_refusal(function)
+        members = self.members.get(function.address, ())
+        if not members:
+            return f"{function.address} has no IOMMU group"
+        for other in members:
+            if self.host[other].usage:
+                return f"{function.address} shares an IOMMU group with {other}, the host's {self.host[other].usage}"
+            if other in self.parents:
+                return f"{other} has virtual functions already"
+        return None
+
+    def _virtual_refusal(self, function: Function) -> str | None:
+        if function.address in self.shared:
+            return self.shared[function.address]
+        if not isinstance(function.sriov, Sriov) or not function.sriov.total_vfs:
+            return f"{function.address} has no virtual functions" if is_known(function.sriov) else f"whether {function.address} has virtual functions is unknown"
+        return None if self.virtual.get(function.address) else f"the addresses of virtual functions of {function.address} are unknown or taken"
+
+
+def facts_of(workload: Workload, host: Host) -> Facts:
+    """Read the tables off a host; virtual functions as far as the workload could ask for them."""
+    grouping = groups(host)
+    members = {address: tuple(other for other in group.functions if not host[other].is_bridge) for group in grouping.groups for address in group.functions}
+    chain = {function.address: _chain(host, function) for function in host.functions if not function.is_bridge}
+    root = {function.address: _root(host, function) for function in host.functions if not function.is_bridge}
+    slots = Counter(switch for _, switches in sorted({(address.slot, chain[address]) for address in chain if not host[address].is_vf}) for switch in switches)
+    home = {address: next((switch for switch in reversed(switches) if slots[switch] > 1), root[address]) for address, switches in chain.items()}
+    switches: dict[Address, list[Address]] = {}
+    for gpu in host.of_kind(Kind.GPU):
+        for switch in chain[gpu.address] if not gpu.is_vf else ():
+            switches.setdefault(switch, []).append(gpu.address)
+    virtual, shared = _virtual_functions(workload, host)
+    parents = frozenset(function.physfn for function in host.functions if function.physfn is not None)
+    return Facts(host, grouping, members, chain, root, home, {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}, virtual, shared, parents)
+
+
+def fits(function: Function, request: DeviceRequest) -> bool:
+    """Whether a function is of the kind and model that a request names, and among the pinned ones."""
+    if function.kind is not request.kind or function.is_bridge or function.is_vf or (request.pinned and function.address not in request.pinned):
+        return False
+    if request.model is None:
+        return True
+    ids = f"{function.vendor_id:04x}:{function.device_id:04x}" if is_known(function.vendor_id) and is_known(function.device_id) else ""
+    return request.model.lower() in (function.name or "").lower() or request.model.lower() == ids
+
+
+def _chain(host: Host, function: Function) -> tuple[Address, ...]:
+    found = [port.address for port in host.ancestors(function) if port.port_type is PortType.UPSTREAM or (host.elided and port.is_bridge)]
+    return tuple(reversed(found))
+
+
+def _root(host: Host, function: Function) -> Address:
+    top = function
+    for port in host.ancestors(function):
+        top = port
+    return top.address
+
+
+def _virtual_functions(workload: Workload, host: Host) -> tuple[dict[Address, tuple[int, ...]], dict[Address, str]]:
+    """Indices that could be handed out, each alone in its IOMMU group; where one would not be, why not."""
+    wanted: dict[Address, int] = {}
+    for request in (request for guest in workload.guests for request in guest.devices if request.share is Share.VF):
+        for function in host.functions:
+            if fits(function, request) and not function.usage:
+                wanted[function.address] = wanted.get(function.address, 0) + request.count
+    virtual = {address: tuple(_indices(host, host[address], wanted[address])) for address in sorted(wanted)}
+    devices = tuple(GuestDevice(place, "", vf_of=address, vf_index=index) for address, indices in virtual.items() for index in indices
+                    if is_known(place := vf_address(host[address], index)))
+    if not devices:
+        return virtual, {}
+    trial = GuestPlan("trial", TeeKind.NONE, Topology.FLATTEN, 0, 0, (), devices, ())
+    after = outcome(Plan(workload, host, "", (trial,)))
+    group_of = {address: group for group in groups(after).groups for address in group.functions}
+    shared: dict[Address, str] = {}
+    for device in devices:
+        others = [other for other in group_of[device.address].functions if other != device.address and not after[other].is_bridge] if device.address in group_of else []
+        if device.vf_of is not None and others:
+            shared.setdefault(device.vf_of, f"virtual functions of {device.vf_of} would share an IOMMU group with {others[0]}")
+    return {address: () if address in shared else indices for address, indices in virtual.items()}, shared
+
+
+def _indices(host: Host, physical: Function, most: int) -> list[int]:
+    """The lowest indices whose address is known and not in use; where one that exists is in use, only those that exist (making more removes all)."""
+    if not isinstance(physical.sriov, Sriov):
+        return []
+    existing = {function.address: function for function in host.virtual_functions(physical)}
+    fixed = any(function.usage for function in existing.values())
+    found: list[int] = []
+    for index in range(physical.sriov.total_vfs):
+        place = vf_address(physical, index)
+        if len(found) == most or not is_known(place):
+            break
+        if (place in existing and not existing[place].usage) or (place not in host and not fixed):
+            found.append(index)
+    return found
