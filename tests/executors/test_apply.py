@@ -482,6 +482,17 @@ def test_journal_is_read_as_plain_json(world):
     assert [record["mark"] for record in records] == ["intent", "done"] * STEPS + ["applied"]
 
 
+def test_a_journal_keeps_its_history(world):
+    with suppress(StepFailed):
+        apply(PLAN, world.node, world.journal, fail_at=PLAN.steps[3].id)
+    assert "made to fail" in status(world.journal).last_failure
+    length = len(world.journal.read_bytes())
+    apply(PLAN, world.node, world.journal)
+    assert len(world.journal.read_bytes()) > length
+    found = status(world.journal)
+    assert (found.last_failure, len(found.touched)) == ("", STEPS)
+
+
 def test_apply_finishes_an_undo_before_it_begins_again(world):
     with suppress(Killed):
         apply(PLAN, Faulty(world.node, STEPS + 3, "dead"), world.journal, fail_at=PLAN.steps[-1].id)
@@ -489,5 +500,38 @@ def test_apply_finishes_an_undo_before_it_begins_again(world):
     result = apply(PLAN, world.node, world.journal)
     assert result.done == tuple(step.id for step in PLAN.steps)
     assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def test_what_somebody_else_changes_in_between_is_seen_at_the_end(world):
+    class Meddler(Faulty):
+        def write(self, path, data, offset=0):
+            super().write(path, data, offset)
+            if self.writes == WRITES:
+                self.node.write(f"{DEVICES}/{GPU}/driver_override", b"\n")
+
+    with pytest.raises(StepFailed, match=r"all steps were made, but .*driver_override reads '\(null\)', not 'vfio-pci'"):
+        apply(PLAN, Meddler(world.node, 0, ""), world.journal)
+    assert world.is_as_it_was()
+
+
+def test_what_somebody_else_changes_before_a_step_is_seen_there(world):
+    class Meddler(Faulty):
+        def write(self, path, data, offset=0):
+            super().write(path, data, offset)
+            if self.writes == 2:
+                self.node.write(f"{DEVICES}/{DOWNSTREAM[1]}/config", b"\x04", 0x106)
+
+    with pytest.raises(StepFailed, match=r"004-acs.*reads 0x04, not ACS control 0x00 under 0x5d before it"):
+        apply(PLAN, Meddler(world.node, 0, ""), world.journal)
+    (world.folder / DEVICES / str(DOWNSTREAM[1]) / "config").write_bytes(
+        world.start.entries[os.path.relpath((world.folder / DEVICES / str(DOWNSTREAM[1]) / "config").resolve(), world.folder)])
+    assert world.is_as_it_was()
+
+
+def test_a_step_that_expects_nothing_of_what_it_changes_is_still_undone(world):
+    plan = replace(PLAN, steps=tuple(replace(step, before=()) for step in PLAN.steps))
+    apply(plan, world.node, world.journal)
     rollback(world.journal, world.node)
     assert world.is_as_it_was()
