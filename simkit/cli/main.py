@@ -20,6 +20,7 @@ _COMMANDS = {
     "solve": "A plan for a workload, or why there is none.",
     "verify": "Prove a policy over a host or plan, or refute it.",
     "render": "A plan as QEMU, libvirt, Kata, CDI or script.",
+    "record": "A host as a recorded node, for plans to be tried on.",
     "apply": "Carry out a plan on a node, or leave it as it was.",
     "status": "How far an apply has got.",
     "resume": "Finish or undo an apply that was interrupted.",
