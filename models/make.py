@@ -68,7 +68,7 @@ def connectx(board: Board, address: str, parent: Address, node: int, *, device: 
 
 
 def nvme(board: Board, address: str, parent: Address, node: int, *, usage: str | None = None) -> Address:
-    return board.add(address, parent, vendor_id=0x144D, device_id=0xA80A, class_code=0x010802, name="PM9A3 NVMe", port_type=PortType.ENDPOINT, link=gen(16, 4), numa_node=node,
+    return board.add(address, parent, vendor_id=0x144D, device_id=0xA80A, class_code=0x010802, name="PM9A3", port_type=PortType.ENDPOINT, link=gen(16, 4), numa_node=node,
                      driver="nvme", reset_methods=("flr", "bus"), usage=usage, sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 32 << 10),))
 
 
@@ -92,8 +92,8 @@ def management(board: Board, bus: str, node: int, first: int, ids: tuple[int, in
                   link=gen(8, 8), numa_node=node, driver="bnxt_en", reset_methods=("flr", "bus"), multifunction=True, usage="session NIC, default route" if function == 0 else None,
                   sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 64 << 10, prefetchable=True),))
     bmc = root_port(board, bus, "05.1", f"{first + 2:02x}-{first + 3:02x}", node, ids, name, gen(5, 1))
-    bridge = board.port(f"0000:{first + 2:02x}:00.0", bmc, f"{first + 3:02x}-{first + 3:02x}", PortType.PCIE_TO_PCI_BRIDGE, (0x1A03, 0x1150), "AST1150 PCI bridge", gen(5, 1), node, None)
-    board.add(f"0000:{first + 3:02x}:00.0", bridge, vendor_id=0x1A03, device_id=0x2000, class_code=0x030000, name="ASPEED BMC graphics", port_type=None, link=None, numa_node=node,
+    bridge = board.port(f"0000:{first + 2:02x}:00.0", bmc, f"{first + 3:02x}-{first + 3:02x}", PortType.PCIE_TO_PCI_BRIDGE, (0x1A03, 0x1150), "AST1150", gen(5, 1), node, None)
+    board.add(f"0000:{first + 3:02x}:00.0", bridge, vendor_id=0x1A03, device_id=0x2000, class_code=0x030000, name="ASPEED BMC", port_type=None, link=None, numa_node=node,
               driver="ast", reset_methods=("pm",), usage="console", bars=(Bar(0, BarKind.MEM32, 16 * MIB),))
 
 
@@ -116,13 +116,13 @@ def nodes(count: int, cores: int, memory_gib: int, *, threads: int = 2, remote: 
 
 def hgx_h100() -> tuple[Host, tuple[str, ...]]:
     board = Board("hgx-h100")
-    genoa, gpp = (0x1022, 0x14AB), "EPYC 9004 GPP bridge"
+    genoa, gpp = (0x1022, 0x14AB), "EPYC 9004 GPP"
     host_bridges(board, [("00", 0), ("20", 0), ("40", 0), ("60", 0), ("80", 1), ("a0", 1), ("c0", 1), ("e0", 1)], (0x1022, 0x14A4), "EPYC 9004", (0x1022, 0x149E))
     gpus = []
     for bus, node in (("00", 0), ("40", 0), ("80", 1), ("c0", 1)):
         base = int(bus, 16)
         root = root_port(board, bus, "01.1", f"{base + 1:02x}-{base + 15:02x}", node, genoa, gpp, gen(32))
-        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC030), "PEX89104 switch", gen(32),
+        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC030), "PEX89104", gen(32),
                        [(base + 3, gen(32)), (base + 4, gen(32)), (base + 5, gen(32)), (base + 6, gen(32)), (base + 7, gen(16, 4))])
         gpus.append(gpu_h100(board, f"0000:{base + 3:02x}:00.0", downs[0], node))
         connectx(board, f"0000:{base + 4:02x}:00.0", downs[1], node)
@@ -131,8 +131,8 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
         nvme(board, f"0000:{base + 7:02x}:00.0", downs[4], node)
     management(board, "20", 0, 0x21, genoa, gpp)
     root = root_port(board, "60", "01.1", "61-66", 0, genoa, gpp, gen(16, 4))
-    downs = switch(board, root, 0x61, 0x66, 0, (0x1000, 0xC012), "PEX88024 switch", gen(16, 4), [(0x63 + index, gen(5, 2)) for index in range(4)])
-    switches = [board.add(f"0000:{0x63 + index:02x}:00.0", down, vendor_id=0x10DE, device_id=0x22A3, class_code=0x068000, revision=0xA1, name="NVSwitch (3rd generation)", port_type=PortType.ENDPOINT,
+    downs = switch(board, root, 0x61, 0x66, 0, (0x1000, 0xC012), "PEX88024", gen(16, 4), [(0x63 + index, gen(5, 2)) for index in range(4)])
+    switches = [board.add(f"0000:{0x63 + index:02x}:00.0", down, vendor_id=0x10DE, device_id=0x22A3, class_code=0x068000, revision=0xA1, name="3rd generation", port_type=PortType.ENDPOINT,
                           link=gen(5, 2), numa_node=0, driver="nvidia-nvswitch", reset_methods=("flr", "bus"), sriov=None, bars=(Bar(0, BarKind.MEM64, 32 * MIB),)) for index, down in enumerate(downs)]
     links = tuple(PeerLink(gpu, nvswitch, PeerKind.NVLINK, count) for gpu in gpus for nvswitch, count in zip(switches, (4, 5, 5, 4), strict=True))
     return Host("hgx-h100", tuple(board.functions), nodes(2, 96, 1152), Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),), links,
@@ -142,8 +142,7 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
                 ), (
         "GPU ids, subsystem 10de:16c1, Gen5 links, NVLink counts 4+5+5+4 to four NVSwitches, one NIC beside each GPU below a switch: NCCL topology of an HGX H100 instance, "
         "ibm-cloud-docs, 'NVIDIA H100 cluster network profile' (virtual machine: its addresses are the guest's)",
-        "8 GPUs, 4 switches, 8 NICs, NVMe below the switches: Supermicro AS-8125GS-TNHR block diagram and Dell XE9680 technical guide",
-        "H100 BARs 16 MiB, 128 GiB, 32 MiB: lspci of H100 SXM systems; 128 GiB also in NVIDIA's GPU passthrough notes",
+        "H100 BAR1 of 128 GiB: kata-containers docs and NVIDIA's passthrough notes; the two small BARs as lspci commonly shows them",
         "ids of EPYC 9004 (14a4, 149e, 14ab), PEX89104 c030, NVSwitch 22a3, ConnectX-7 1021 and its VF 101e: pci.ids",
         "1,006 encrypted guests: AMD EPYC 9004 product documentation (SEV ASIDs), of which the firmware's SEV-ES/SNP share may be smaller",
     )
@@ -151,14 +150,14 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
 
 def hgx_a100() -> tuple[Host, tuple[str, ...]]:
     board = Board("hgx-a100")
-    rome, gpp = (0x1022, 0x1483), "EPYC 7002 GPP bridge"
+    rome, gpp = (0x1022, 0x1483), "EPYC 7002 GPP"
     buses = (("00", 3), ("40", 1), ("80", 7), ("c0", 5))
     host_bridges(board, [(bus, node) for bus, node in buses] + [("20", 2), ("a0", 6)], (0x1022, 0x1480), "EPYC 7002", (0x1022, 0x1481))
     gpus = []
     for bus, node in buses:
         base = int(bus, 16)
         root = root_port(board, bus, "01.1", f"{base + 1:02x}-{base + 15:02x}", node, rome, gpp, gen(16))
-        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC010), "PEX88096 switch", gen(16), [(base + 3 + index, gen(16)) for index in range(4)])
+        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC010), "PEX88096", gen(16), [(base + 3 + index, gen(16)) for index in range(4)])
         for index, down in enumerate(downs):
             address = f"0000:{base + 3 + index:02x}:00.0"
             if index % 2:
@@ -169,8 +168,8 @@ def hgx_a100() -> tuple[Host, tuple[str, ...]]:
                                       bars=(Bar(0, BarKind.MEM32, 16 * MIB), Bar(1, BarKind.MEM64, 64 * GIB, prefetchable=True), Bar(3, BarKind.MEM64, 32 * MIB, prefetchable=True))))
     management(board, "20", 2, 0x21, rome, gpp)
     root = root_port(board, "a0", "01.1", "a1-a8", 6, rome, gpp, gen(8, 8))
-    downs = switch(board, root, 0xA1, 0xA8, 6, (0x1000, 0xC010), "PEX88064 switch", gen(8, 8), [(0xA3 + index, gen(8, 2)) for index in range(6)])
-    switches = [board.add(f"0000:{0xA3 + index:02x}:00.0", down, vendor_id=0x10DE, device_id=0x1AF1, class_code=0x068000, revision=0xA1, name="NVSwitch (2nd generation)", port_type=PortType.ENDPOINT,
+    downs = switch(board, root, 0xA1, 0xA8, 6, (0x1000, 0xC010), "PEX88064", gen(8, 8), [(0xA3 + index, gen(8, 2)) for index in range(6)])
+    switches = [board.add(f"0000:{0xA3 + index:02x}:00.0", down, vendor_id=0x10DE, device_id=0x1AF1, class_code=0x068000, revision=0xA1, name="2nd generation", port_type=PortType.ENDPOINT,
                           link=gen(8, 2), numa_node=6, driver="nvidia-nvswitch", reset_methods=("flr", "bus"), bars=(Bar(0, BarKind.MEM32, 32 * MIB),)) for index, down in enumerate(downs)]
     links = tuple(PeerLink(gpu, nvswitch, PeerKind.NVLINK, 2) for gpu in gpus for nvswitch in switches)
     numa = tuple(NumaNode(index, CpuSet.of([*range(16 * index, 16 * index + 16), *range(128 + 16 * index, 144 + 16 * index)]), 128 * GIB, index // 4,
@@ -187,13 +186,13 @@ def hgx_a100() -> tuple[Host, tuple[str, ...]]:
 
 def mi300x() -> tuple[Host, tuple[str, ...]]:
     board = Board("mi300x")
-    root_ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids root port"
+    root_ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids"
     gpus = []
     for index, bus in enumerate(("0a", "20", "36", "4c", "85", "9a", "b0", "c6")):
         node, base = index // 4, int(bus, 16)
         root = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 8:02x}", PortType.ROOT_PORT, root_ids, name, gen(32), node, ACS_ON)
-        downs = switch(board, root, base + 1, base + 8, node, (0x1000, 0xC030), "PEX89104 switch", gen(32), [(base + 3, gen(32)), (base + 6, gen(32))])
-        inner = switch(board, downs[0], base + 3, base + 5, node, (0x1002, 0x1500), "MI300X internal switch", gen(32), [(base + 5, gen(32))], acs=Acs(PORT_ACS, KERNEL_ACS))
+        downs = switch(board, root, base + 1, base + 8, node, (0x1000, 0xC030), "PEX89104", gen(32), [(base + 3, gen(32)), (base + 6, gen(32))])
+        inner = switch(board, downs[0], base + 3, base + 5, node, (0x1002, 0x1500), "MI300X internal", gen(32), [(base + 5, gen(32))], acs=Acs(PORT_ACS, KERNEL_ACS))
         gpus.append(board.add(f"0000:{base + 5:02x}:00.0", inner[0], vendor_id=0x1002, device_id=0x74A1, class_code=0x120000, subsystem=(0x1002, 0x74A1), name="MI300X", port_type=PortType.ENDPOINT,
                               link=gen(32), numa_node=node, driver="amdgpu", reset_methods=("flr", "bus"), ats=Ats(enabled=True), ari=True,
                               sriov=Sriov(8, 8, 0, 1, 1, 0x74B5, enabled=False, ari_hierarchy=True),
@@ -203,22 +202,21 @@ def mi300x() -> tuple[Host, tuple[str, ...]]:
     links = tuple(PeerLink(a, b, PeerKind.XGMI, 1) for index, a in enumerate(gpus) for b in gpus[index + 1:])
     return Host("mi300x", tuple(board.functions), nodes(2, 48, 1024, remote=21), Cpu("x86_64", "GenuineIntel", 6, 143, "Intel Xeon Platinum 8468", 2), IommuKind.INTEL, (), links,
                 kernel="6.8.0-45-generic", cmdline="intel_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, "one PCIe switch with a GPU and a NIC below each root port")), (
+                assumed=(BY_KERNEL, BUSES, RESETS, "one PCIe switch with a GPU and a NIC below each root port, the GPU behind an internal switch of its own")), (
         "eight GPUs, one xGMI link between each two, Gen5 x16, two sockets Intel family 6 model 143, VF device 74b5: ROCm/rccl tools/topo_expl/models/topo_8p_940vm.xml (virtual machine)",
         "MI300X 1002:74a1, 192 GB HBM behind a 256 GiB BAR, up to 8 virtual functions: AMD Instinct MI300X documentation and amdgpu's SR-IOV guide",
-        "each GPU behind a switch of its own with a NIC: block diagrams of MI300X platforms (Dell XE9680, Supermicro AS-8125GS-TNMR2)",
         "whether this processor model offers TDX depends on its SKU: taken as not",
     )
 
 
 def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
     board = Board("rtx-pro-8")
-    turin, gpp = (0x1022, 0x153B), "EPYC 9005 GPP bridge"
+    turin, gpp = (0x1022, 0x153B), "EPYC 9005 GPP"
     host_bridges(board, [("00", 0), ("20", 0), ("80", 1), ("c0", 1)], (0x1022, 0x153A), "EPYC 9005", (0x1022, 0x153E))
     for bus, node in (("00", 0), ("80", 1)):
         base = int(bus, 16)
         root = root_port(board, bus, "01.1", f"{base + 1:02x}-{base + 15:02x}", node, turin, gpp, gen(32))
-        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC030), "PEX89144 switch", gen(32), [(base + 3 + index, gen(32)) for index in range(6)])
+        downs = switch(board, root, base + 1, base + 15, node, (0x1000, 0xC030), "PEX89144", gen(32), [(base + 3 + index, gen(32)) for index in range(6)])
         for index, down in enumerate(downs):
             slot = f"0000:{base + 3 + index:02x}:00"
             if index in (2, 5):
@@ -245,7 +243,7 @@ def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
 
 def r760xa() -> tuple[Host, tuple[str, ...]]:
     board = Board("split-roots")
-    ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids root port"
+    ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids"
     for bus, node, what in (("16", 0, "gpu"), ("27", 0, "nic"), ("38", 0, "gpu"), ("96", 1, "gpu"), ("a7", 1, "nic"), ("b8", 1, "gpu")):
         base = int(bus, 16)
         root = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 1:02x}", PortType.ROOT_PORT, ids, name, gen(32), node, ACS_ON)
@@ -266,16 +264,16 @@ def r760xa() -> tuple[Host, tuple[str, ...]]:
 
 def edge_single() -> tuple[Host, tuple[str, ...]]:
     board = Board("edge-single")
-    ids, name = (0x8086, 0xA70D), "Core 13th generation PCIe port"
+    ids, name = (0x8086, 0xA70D), "Core 13th generation"
     board.add("0000:00:00.0", "pci0000:00", vendor_id=0x8086, device_id=0xA703, class_code=0x060000, name="Core host bridge", port_type=None, link=None, numa_node=None, bars=(), reset_methods=())
     peg = board.port("0000:00:01.0", "pci0000:00", "01-01", PortType.ROOT_PORT, ids, name, gen(16), None, None)
     for function, (device, class_code, what, driver) in enumerate(((0x27B8, 0x030000, "L4", "nvidia"),)):
         board.add(f"0000:01:00.{function}", peg, vendor_id=0x10DE, device_id=device, class_code=class_code, name=what, port_type=PortType.ENDPOINT, link=Link(16, 16, 16, 16), numa_node=None,
                   driver=driver, reset_methods=("flr", "bus"), ats=UNKNOWN, sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM32, 16 * MIB), Bar(1, BarKind.MEM64, 32 * GIB, prefetchable=True)))
-    m2 = board.port("0000:00:06.0", "pci0000:00", "02-02", PortType.ROOT_PORT, (0x8086, 0xA74D), "Core PCIe 4.0 x4 port", gen(16, 4), None, None)
+    m2 = board.port("0000:00:06.0", "pci0000:00", "02-02", PortType.ROOT_PORT, (0x8086, 0xA74D), "Core 13th generation x4", gen(16, 4), None, None)
     nvme(board, "0000:02:00.0", m2, 0, usage="root disk")
     for function, first, what in ((0, 3, "nic"), (4, 4, "nic")):
-        root = board.port(f"0000:00:1c.{function}", "pci0000:00", f"{first:02x}-{first:02x}", PortType.ROOT_PORT, (0x8086, 0x7AB8 + function), "PCH root port", gen(8, 1), None,
+        root = board.port(f"0000:00:1c.{function}", "pci0000:00", f"{first:02x}-{first:02x}", PortType.ROOT_PORT, (0x8086, 0x7AB8 + function), "600 series chipset", gen(8, 1), None,
                           Acs(KERNEL_ACS | AcsBits.TB, KERNEL_ACS), multifunction=True)
         board.add(f"0000:{first:02x}:00.0", root, vendor_id=0x8086, device_id=0x15F3, class_code=0x020000, name="I225-V 2.5G", port_type=PortType.ENDPOINT, link=gen(5, 1), numa_node=None,
                   driver="igc", reset_methods=("flr", "bus"), usage="session NIC, default route" if function == 0 else None, bars=(Bar(0, BarKind.MEM32, MIB),))

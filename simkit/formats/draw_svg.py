@@ -14,7 +14,7 @@ from simkit.model.group import Grouping
 from simkit.model.host import Host
 from simkit.model.unknown import is_known
 
-_ROW, _COLUMN, _BOX_HEIGHT, _LEAF_WIDTH, _BOX_WIDTH = 30, 190, 22, 430, 168
+_ROW, _COLUMN, _BOX_HEIGHT, _LEAF_WIDTH, _BOX_WIDTH = 30, 196, 22, 470, 174
 _PALETTE = ("#2f7ed8", "#d9822b", "#3d9970", "#8e44ad", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
 _TINT = {Kind.GPU: "#eaf6e3", Kind.NIC: "#e6f0fb", Kind.NVSWITCH: "#f3e9fb", Kind.NVME: "#fbf3e0", Kind.STORAGE: "#fbf3e0"}
 
@@ -133,7 +133,7 @@ def _label(entry: Entry, *, leaf: bool) -> str:
     assert entry.function is not None
     address = entry.function.address
     short = f"{address.bus:02x}:{address.device:02x}.{address.function}"
-    limit = 34 if leaf else 16
+    limit = 34 if leaf else 15
     title = entry.title if len(entry.title) <= limit else entry.title[: limit - 1] + "…"
     return f"{short} {title}"
 
@@ -146,6 +146,8 @@ def _notes(entry: Entry, palette: Mapping[str, str], *, leaf: bool) -> Iterator[
     link = entry.function.link
     if isinstance(link, Link) and is_known(link.speed_gtps):
         notes.append(f"{link.speed_gtps:g} GT/s" + (f" x{link.width}" if is_known(link.width) else ""))
+    notes += [fact for fact in entry.facts if fact.endswith(("NVLink", "xGMI", "C2C"))]
+    notes += [f"in use: {entry.function.usage}"] if entry.function.usage else []
     yield f'<tspan class="sub" dx="8">{escape(" · ".join(notes))}</tspan>'
     if entry.owner:
         yield f'<tspan dx="8" font-weight="600" fill="{palette[entry.owner]}">{escape(entry.owner)}</tspan>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from simkit.model.capabilities import Acs, Link, PortType
 from simkit.model.function import Function, Kind
 from simkit.model.group import Grouping
 from simkit.model.host import Host
+from simkit.model.platform import PeerKind
 from simkit.model.unknown import is_known
 
 SHOWN = frozenset({Kind.GPU, Kind.NIC, Kind.NVSWITCH, Kind.NVME, Kind.STORAGE})
@@ -17,6 +19,7 @@ SHOWN = frozenset({Kind.GPU, Kind.NIC, Kind.NVSWITCH, Kind.NVME, Kind.STORAGE})
 
 _PORT_WORDS = {PortType.ROOT_PORT: "root port", PortType.UPSTREAM: "switch", PortType.DOWNSTREAM: "switch port",
                PortType.PCIE_TO_PCI_BRIDGE: "PCI bridge", PortType.PCI_TO_PCIE_BRIDGE: "PCIe bridge"}
+_LINK_WORDS = {PeerKind.NVLINK: "NVLink", PeerKind.XGMI: "xGMI", PeerKind.C2C: "C2C"}
 _KIND_WORDS = {Kind.GPU: "GPU", Kind.NIC: "NIC", Kind.NVSWITCH: "NVSwitch", Kind.NVME: "NVMe"}
 
 
@@ -131,11 +134,19 @@ class _Outline:
             return self._leaf(below[0], through=function)
         return self._leaf(function, children=self._entries(below))
 
+    def _beside(self, function: Function) -> str:
+        """Links that are not PCIe: ``18 NVLink``."""
+        counts = Counter[str]()
+        for link in self.host.peer_links:
+            if function.address in (link.source, link.target):
+                counts[_LINK_WORDS[link.kind]] += link.count
+        return ", ".join(f"{count} {word}" for word, count in counts.items())
+
     def _leaf(self, function: Function, *, through: Function | None = None, children: tuple[Entry, ...] = ()) -> Entry:
         named = f" {function.label}" if function.name or function.kind in SHOWN else ""
         facts = [link_text(function.link) if isinstance(function.link, Link) else ""]
         if function.is_bridge or through is not None:
             facts.append(acs_text(through or function))
-        facts += [function.driver if isinstance(function.driver, str) else "", f"in use: {function.usage}" if function.usage else ""]
+        facts += [self._beside(function), function.driver if isinstance(function.driver, str) else "", f"in use: {function.usage}" if function.usage else ""]
         return Entry(kind_word(function) + named, tuple(filter(None, facts)), function, through, self.group_of.get(function.address),
                      self.owners.get(function.address), children)

@@ -1,192 +1,244 @@
-"""A guest as QEMU arguments (QEMU 9.1 or later for SEV-SNP; docs/pcie.txt, docs/system/i386/amd-memory-encryption.rst)."""
+"""A guest plan as arguments of QEMU, and as a shell script that people read before they run it.
+
+Sources: qemu-system-x86_64's own `-device NAME,help` and `-object NAME,help`; docs/system/i386/amd-memory-encryption.rst and tdx.rst of QEMU;
+docs/pcie.txt and docs/pcie_pci_bridge.txt of QEMU; OVMF's OvmfPkg/README (opt/ovmf/X-PciMmio64Mb).
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from simkit.model.capabilities import BarKind
+from simkit.formats import guest_parts
+from simkit.formats.guest_parts import MIB
+from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
-from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
 
-FIRMWARE = "/usr/share/OVMF/OVMF.amdsev.fd"
-"""Default of the shell variable OVMF in rendered scripts: an OVMF built for direct boot of confidential guests."""
+SNP_POLICY = 0x30000
+"""SMT allowed, reserved bit set, no debugging (SEV-SNP firmware ABI, guest policy; Kata's `snp_guest_policy`)."""
 
-_MIB = 1 << 20
-_STAND_IN_MIB = 64
+NODE_STAND_IN_BYTES = 64 << 20
+
+_FIRMWARE = {TeeKind.SEV_SNP: "/usr/share/OVMF/OVMF.amdsev.fd", TeeKind.TDX: "/usr/share/OVMF/OVMF.inteltdx.fd", TeeKind.NONE: "/usr/share/OVMF/OVMF_CODE_4M.fd"}
+_SINCE = {TeeKind.SEV_SNP: "sev-snp-guest needs QEMU 9.1 or later", TeeKind.TDX: "tdx-guest needs QEMU 10.1 or later"}
+_CPU = {TeeKind.SEV_SNP: "EPYC-v4,host-phys-bits=on", TeeKind.TDX: "host,pmu=off", TeeKind.NONE: "host,host-phys-bits=on"}
+_WHY_CPU = {TeeKind.SEV_SNP: "a named model: family, model and stepping are part of the launch measurement", TeeKind.TDX: "TDX takes the host's model only"}
 
 
-def arguments(plan: Plan, guest: GuestPlan, *, stand_ins: bool = False, firmware: str = FIRMWARE) -> tuple[str, ...]:
-    """All arguments after `qemu-system-x86_64`.
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """One option. `variable` is a shell variable whose value, or else `value`'s own end, follows `value` in the script."""
 
-    With `stand_ins` the tree stays and what a machine without the hardware lacks is replaced: software emulation, no TEE object,
-    plain memory, a `pci-testdev` or conventional stand-in in the place of each passed-through function. So a real QEMU can be asked
-    whether it accepts the tree.
+    flag: str
+    value: str = ""
+    comment: str = ""
+    variable: tuple[str, str] | None = None
+
+    def words(self) -> tuple[str, ...]:
+        text = self.value + (self.variable[1] if self.variable else "")
+        return (self.flag, text) if text else (self.flag,)
+
+    def line(self) -> str:
+        parts = [self.flag]
+        if self.value or self.variable:
+            parts.append((shlex.quote(self.value) if self.value else "") + (f'"${{{self.variable[0]}}}"' if self.variable else ""))
+        return " ".join(parts)
+
+
+def arguments(plan: Plan, guest: GuestPlan, *, stand_ins: bool = False) -> tuple[str, ...]:
+    """QEMU's arguments for a guest, without the program: machine, CPUs, memory by node, the PCIe tree and the devices in it.
+
+    A boot disk, kernel, network or console of the guest's own is not part of a plan: append it, with `bus=pcie.0` and a free `addr`.
+    `stand_ins` is for a machine without the hardware: emulation instead of KVM, no TEE, an emulated function in each device's place,
+    64 MiB a node without a host policy, no 64-bit window; the tree, NUMA nodes and vCPUs stay the same.
+
+    Raises:
+        InputError: the guest's ports are no tree.
     """
-    return tuple(part for _, options in sections(plan, guest, stand_ins=stand_ins, firmware=firmware) for option in options for part in option)
-
-
-Option = tuple[str, ...]
-
-
-def sections(plan: Plan, guest: GuestPlan, *, stand_ins: bool = False, firmware: str = FIRMWARE) -> Iterator[tuple[str, list[Option]]]:
-    """The arguments in groups, each with a comment for people."""
-    yield "machine", list(_machine(plan, guest, stand_ins=stand_ins, firmware=firmware))
-    yield "memory and CPUs, by NUMA node of the host", list(_memory(guest, stand_ins=stand_ins))
-    yield "PCIe tree", [("-device", _port(port, guest)) for port in _ordered(guest)]
-    confidential = guest.tee is not TeeKind.NONE and not stand_ins
-    if confidential and guest.devices:
-        yield "devices through IOMMUFD, as confidential guests need it", [("-object", "iommufd,id=iommufd0")]
-    for device in guest.devices:
-        yield describe(plan.host, device), [("-device", _stand_in(guest, device) if stand_ins else _vfio(guest, device))]
+    return tuple(word for option in _options(plan, guest, stand_ins=stand_ins) for word in option.words())
 
 
 def render(plan: Plan, guest: GuestPlan) -> str:
-    """A shell script that starts the guest: one option a line, with what each device is on the host."""
-    lines = [
-        "#!/bin/sh",
-        f"# {guest.name} of workload {plan.workload.name} on {plan.host.name}",
-        "# Needs what the plan's steps set up: devices bound to vfio-pci, virtual functions enabled.",
-    ]
-    if guest.tee is TeeKind.SEV_SNP:
-        lines.append("# SEV-SNP guests need QEMU 9.1 or later and a host kernel with KVM support for them (Linux 6.11).")
-    if guest.tee is TeeKind.TDX:
-        lines.append("# TDX guests need QEMU 10.1 or later and a host kernel with KVM support for them (Linux 6.16).")
-    if guest.nodes:
-        listed = ", ".join(f"vCPUs of guest node {node.id} on host CPUs {node.cpus}" for node in guest.nodes)
-        lines.append(f"# Pin the vCPU threads after the start (QMP query-cpus-fast gives their ids): {listed}.")
-    lines += [f': "${{OVMF:={FIRMWARE}}}"', ': "${QEMU:=qemu-system-x86_64}"', ': "${DISK:?the guest image, for example DISK=guest.qcow2}"', 'exec "$QEMU" \\']
-    for comment, options in sections(plan, guest, firmware="$OVMF"):
-        lines.append(f"  `# {comment.replace('`', '')}` \\")
-        lines += [f"  {' '.join(_quote(part) for part in option)} \\" for option in options]
-    lines.append('  -drive "if=none,id=disk0,file=$DISK" -device virtio-blk-pci,drive=disk0,bus=pcie.0,addr=0x2,iommu_platform=on,disable-legacy=on "$@"')
+    """The same as a shell script: one option a line, each with the host device or port that it stands for; more arguments may follow.
+
+    Raises:
+        InputError: the guest's ports are no tree.
+    """
+    options = tuple(_options(plan, guest, stand_ins=False))
+    variables = dict(option.variable for option in options if option.variable)
+    lines = ["#!/bin/bash", f"# Guest {guest_parts.one_line(guest.name)} of workload {guest_parts.one_line(plan.workload.name)} on {guest_parts.one_line(plan.host.name)}, as QEMU runs it."]
+    lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), *_pinning(guest))]
+    lines += ["# Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name",
+              f"# (bus=pcie.0,addr=N; {_free(guest)}), or QEMU may place them on another bus.", "set -euo pipefail"]
+    lines += [f": \"${{{name}:={_in_quotes(default)}}}\"" for name, default in (("QEMU", "qemu-system-x86_64"), *variables.items())]
+    lines.append("arguments=(")
+    for option in options:
+        if option.comment:
+            lines.append(f"  # {guest_parts.one_line(option.comment)}")
+        lines.append(f"  {option.line()}")
+    lines += [")", 'exec "$QEMU" "${arguments[@]}" "$@"']
     return "\n".join(lines) + "\n"
 
 
-def _quote(part: str) -> str:
-    return f'"{part}"' if "$OVMF" in part else shlex.quote(part)
+def _in_quotes(text: str) -> str:
+    return "".join("\\" + char if char in '\\"$`}' else char for char in text)
 
 
-def describe(host: Host, device: GuestDevice) -> str:
-    """A device for a comment: what it is and where it is on the host."""
-    function = host[device.vf_of or device.address]
-    what = f"{function.kind.value} {function.label} at {device.address}"
-    if device.vf_of is not None:
-        what += f", virtual function {device.vf_index} of {device.vf_of}"
-    return what + (f", along with {device.companion_of}" if device.companion_of is not None else "")
+def _requirements(guest: GuestPlan) -> Iterator[str]:
+    if guest.tee in _SINCE:
+        yield f"{_SINCE[guest.tee]}, vfio-pci with iommufd 9.0 or later; an older QEMU refuses this."
+    yield "Every device must be bound to vfio-pci first: that is what the plan's steps do."
 
 
-def _machine(plan: Plan, guest: GuestPlan, *, stand_ins: bool, firmware: str) -> Iterator[Option]:
-    yield ("-name", guest.name)
-    yield ("-nodefaults",)
-    yield ("-display", "none")
+def _pinning(guest: GuestPlan) -> Iterator[str]:
+    """QEMU does not pin by itself; who starts it does, thread by thread."""
+    parts = [part for part in guest_parts.node_cpus(guest) if part.pins]
+    if parts:
+        yield "QEMU does not pin vCPUs: pin the thread of each (QMP query-cpus-fast) as follows, in order."
+    for part in parts:
+        yield f"  vCPU {part.first}-{part.last} (guest node {part.node.id}): host CPUs {part.node.cpus} of node {part.node.host_node}"
+
+
+def _free(guest: GuestPlan) -> str:
+    own = guest_parts.free_root_slot(guest)
+    taken = {port.slot for port in guest.ports if port.parent is None} | ({own} if own is not None else set())
+    free = [f"0x{slot:x}" for slot in range(1, 31) if slot not in taken]
+    return f"free: {', '.join(free[:6])}" if free else "none is free"
+
+
+def _options(plan: Plan, guest: GuestPlan, *, stand_ins: bool) -> Iterator[_Option]:
+    tee = TeeKind.NONE if stand_ins else guest.tee
+    yield _Option("-name", f"guest={_escaped(guest.name)}")
+    yield _Option("-nodefaults", comment="nothing that the plan does not know of")
+    yield _Option("-no-user-config")
+    yield _Option("-display", "none")
+    yield from _machine(guest, tee, stand_ins=stand_ins)
+    yield from _memory(plan, guest, tee, stand_ins=stand_ins)
+    if not stand_ins:
+        yield from _firmware(tee)
+        yield from _window(plan, guest)
+    slot = guest_parts.free_root_slot(guest)
+    if slot is not None:
+        yield _Option("-device", f"virtio-rng-pci,id=rng0,bus=pcie.0,addr=0x{slot:x}" + (",disable-legacy=on,iommu_platform=on" if tee is not TeeKind.NONE else ""),
+                      "the guest's source of randomness, pinned to the root bus as all devices are")
+    for port in guest_parts.ordered_ports(guest):
+        yield _port(plan, guest, port)
+    yield from _devices(plan, guest, tee, stand_ins=stand_ins)
+
+
+def _escaped(text: str) -> str:
+    """A value inside one of QEMU's comma lists (QemuOpts: a comma is written twice)."""
+    return text.replace(",", ",,")
+
+
+def _machine(guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Option]:
+    parts = ["q35", "accel=tcg" if stand_ins else "accel=kvm"]
+    if not stand_ins:
+        parts.append("kernel-irqchip=split")
+    if tee is not TeeKind.NONE:
+        parts.append("confidential-guest-support=tee0")
+    if not guest.nodes:
+        parts.append("memory-backend=mem0")
+    yield _Option("-machine", ",".join(parts))
+    if tee is TeeKind.SEV_SNP:
+        yield _Option("-object", f"sev-snp-guest,id=tee0,cbitpos=51,reduced-phys-bits=1,policy=0x{SNP_POLICY:x}",
+                      "cbitpos 51 is that of EPYC since Milan (CPUID 0x8000001f EBX); policy: SMT allowed, no debugging")
+    if tee is TeeKind.TDX:
+        yield _Option("-object", "tdx-guest,id=tee0")
+    yield _Option("-cpu", "max" if stand_ins else _CPU[tee], "" if stand_ins else _WHY_CPU.get(tee, ""))
+    counts = {part.last - part.first + 1 for part in guest_parts.node_cpus(guest)}
+    sockets = len(guest.nodes) if len(counts) == 1 and 0 not in counts else 1
+    yield _Option("-smp", f"cpus={guest.cpus},sockets={sockets},cores={guest.cpus // sockets},threads=1",
+                  "one socket a NUMA node" if sockets > 1 else "")
+
+
+def _memory(plan: Plan, guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Option]:
+    """Backends bound to host nodes; confidential guests take shared ones, of which KVM's guest_memfd is the private half."""
+    sizes = [(node.id, node.host_node, node.memory_bytes) for node in guest.nodes] or [(0, None, guest.memory_bytes)]
     if stand_ins:
-        yield ("-machine", "q35,accel=tcg")
-        yield ("-cpu", "max")
+        sizes = [(node, None, NODE_STAND_IN_BYTES) for node, _, _ in sizes]
+    yield _Option("-m", f"size={_size(sum(size for _, _, size in sizes))}")
+    for node, host_node, size in sizes:
+        kind = "memory-backend-ram" if stand_ins else "memory-backend-memfd"
+        parts = [kind, f"id=mem{node}", f"size={_size(size)}"]
+        if not stand_ins:
+            parts += ["share=on", "prealloc=off" if tee is not TeeKind.NONE else "prealloc=on"]
+        if host_node is not None:
+            parts += [f"host-nodes={host_node}", "policy=bind"]
+        yield _Option("-object", ",".join(parts), f"guest node {node} in host node {host_node}" if host_node is not None else "")
+    for part in guest_parts.node_cpus(guest):
+        cpus = f",cpus={part.first}-{part.last}" if part.last >= part.first else ""
+        yield _Option("-numa", f"node,nodeid={part.node.id}{cpus},memdev=mem{part.node.id}")
+    for here, there, distance in guest_parts.distances(plan, guest):
+        yield _Option("-numa", f"dist,src={here},dst={there},val={distance}")
+
+
+def _size(size: int) -> str:
+    for unit, shift in (("M", 20), ("K", 10)):
+        if size % (1 << shift) == 0:
+            return f"{size >> shift}{unit}"
+    return f"{size}B"
+
+
+def _firmware(tee: TeeKind) -> Iterator[_Option]:
+    if tee is not TeeKind.NONE:
+        yield _Option("-bios", comment="firmware is measured, so it is loaded as read-only memory: no flash, no variables", variable=("OVMF", _FIRMWARE[tee]))
         return
-    secure = {TeeKind.SEV_SNP: ",confidential-guest-support=tee0", TeeKind.TDX: ",confidential-guest-support=tee0"}.get(guest.tee, "")
-    yield ("-machine", f"q35,accel=kvm,kernel-irqchip=split{secure},smm=off" if secure else "q35,accel=kvm,kernel-irqchip=split")
-    yield ("-cpu", "EPYC-v4,host-phys-bits=on" if guest.tee is TeeKind.SEV_SNP else "host,host-phys-bits=on")
-    if guest.tee is TeeKind.SEV_SNP:
-        yield ("-object", "sev-snp-guest,id=tee0,cbitpos=51,reduced-phys-bits=1,policy=0x30000")
-    if guest.tee is TeeKind.TDX:
-        yield ("-object", "tdx-guest,id=tee0")
-    yield ("-bios", firmware)
-    window = mmio_window_mib(plan, guest)
-    if window:
-        yield ("-fw_cfg", f"name=opt/ovmf/X-PciMmio64Mb,string={window}")
+    yield _Option("-drive", "if=pflash,unit=0,format=raw,readonly=on,file=", "OVMF's code; give its variables a file of the guest's own as unit 1 if they are to last",
+                  variable=("OVMF_CODE", _FIRMWARE[tee]))
 
 
-def mmio_window_mib(plan: Plan, guest: GuestPlan) -> int:
-    """MiB of 64-bit window that OVMF must leave for the guest's BARs: twice their sum, as a power of two, since windows are aligned to the largest BAR. 0 where sizes are unknown."""
-    total = 0
-    for device in guest.devices:
-        bars = plan.host[device.vf_of or device.address].bars
-        if is_known(bars):
-            total += sum(bar.size_bytes for bar in bars if bar.kind is BarKind.MEM64 and is_known(bar.size_bytes))
-    return 1 << (2 * total // _MIB).bit_length() if total else 0
-
-
-def _memory(guest: GuestPlan, *, stand_ins: bool) -> Iterator[Option]:
-    if stand_ins:
-        yield ("-m", f"{_STAND_IN_MIB * max(len(guest.nodes), 1)}M")
-        yield ("-smp", f"{guest.cpus}")
-        yield from _stand_in_nodes(guest)
+def _window(plan: Plan, guest: GuestPlan) -> Iterator[_Option]:
+    window = guest_parts.window(plan, guest)
+    if not is_known(window):
         return
-    yield ("-m", f"{guest.memory_bytes // _MIB}M")
-    yield ("-smp", f"{guest.cpus}")
-    private = guest.tee is not TeeKind.NONE
-    first = 0
-    for node in guest.nodes:
-        options = f"memory-backend-memfd,id=ram{node.id},size={node.memory_bytes},host-nodes={node.host_node},policy=bind,share={'off' if private else 'on'},prealloc={'off' if private else 'on'}"
-        yield ("-object", options)
-        last = first + len(node.cpus) - 1
-        yield ("-numa", f"node,nodeid={node.id},cpus={first}-{last},memdev=ram{node.id}")
-        first = last + 1
+    left_out = f"; without {', '.join(map(str, window.unsized))}, whose BARs are not known" if window.unsized else ""
+    yield _Option("-global", f"q35-pcihost.pci-hole64-size={_size(window.size_bytes)}",
+                  f"64-bit window for the devices' BARs ({window.size_bytes >> 30} GiB{left_out}); the guest's physical address bits must reach it")
+    yield _Option("-fw_cfg", f"name=opt/ovmf/X-PciMmio64Mb,string={window.size_bytes // MIB}", "the same for OVMF, in MiB")
 
 
-def _stand_in_nodes(guest: GuestPlan) -> Iterator[Option]:
-    """The same nodes and CPUs with a token of memory each."""
-    first = 0
-    for node in guest.nodes:
-        last = first + len(node.cpus) - 1
-        yield ("-object", f"memory-backend-ram,id=ram{node.id},size={_STAND_IN_MIB}M,prealloc=off")
-        yield ("-numa", f"node,nodeid={node.id},cpus={first}-{last},memdev=ram{node.id}")
-        first = last + 1
-
-
-def _ordered(guest: GuestPlan) -> list[GuestPort]:
-    """Ports with every parent before its children: QEMU makes them in the order given."""
-    found: list[GuestPort] = []
-    level: list[str | None] = [None]
-    while level:
-        below = sorted((port for port in guest.ports if port.parent in level), key=lambda port: (port.slot, port.id))
-        found += below
-        level = [port.id for port in below]
-    return found
-
-
-def _bus(guest: GuestPlan, parent: str | None) -> str:
-    return "pcie.0" if parent is None else parent
-
-
-def _port(port: GuestPort, guest: GuestPlan) -> str:
-    place = f"id={port.id},bus={_bus(guest, port.parent)}"
-    number = port.chassis
+def _port(plan: Plan, guest: GuestPlan, port: GuestPort) -> _Option:
+    place = f"id={port.id},bus={port.parent or 'pcie.0'},addr=0x{port.slot:x}"
+    numbered = f"{place},chassis={port.chassis},slot={port.chassis}"
+    comment = guest_parts.mirrored(plan, port)
     match port.kind:
         case GuestPortKind.EXPANDER:
-            node = _guest_node(guest, port.numa_node)
-            return f"pxb-pcie,id={port.id},bus=pcie.0,addr={port.slot:#x},bus_nr={port.bus_nr}" + ("" if node is None else f",numa_node={node}")
+            node = guest_parts.guest_node(guest, port)
+            number = f",bus_nr={port.bus_nr}" if port.bus_nr is not None else ""
+            return _Option("-device", f"pxb-pcie,{place}{number}" + (f",numa_node={node}" if node is not None else ""),
+                           f"root bus of guest node {node}" if node is not None else "a root bus of a host node on which the guest has no memory")
         case GuestPortKind.ROOT:
-            return f"pcie-root-port,{place},addr={port.slot:#x},chassis={number},slot={number}"
+            return _Option("-device", f"pcie-root-port,{numbered}", comment)
         case GuestPortKind.UPSTREAM:
-            return f"x3130-upstream,{place},addr={port.slot:#x}"
+            return _Option("-device", f"x3130-upstream,{place}", comment)
         case GuestPortKind.DOWNSTREAM:
-            return f"xio3130-downstream,{place},addr={port.slot:#x},chassis={number},slot={number}"
+            return _Option("-device", f"xio3130-downstream,{numbered}", comment)
         case GuestPortKind.BRIDGE:
-            return f"pcie-pci-bridge,{place},addr={port.slot:#x}"
+            return _Option("-device", f"pcie-pci-bridge,{place}", "conventional devices below: they cost slots, not I/O windows")
 
 
-def _guest_node(guest: GuestPlan, host_node: int | None) -> int | None:
-    return next((node.id for node in guest.nodes if node.host_node == host_node), None)
+def _devices(plan: Plan, guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Option]:
+    names = guest_parts.identities(plan, guest)
+    if tee is not TeeKind.NONE and guest.devices:
+        yield _Option("-object", "iommufd,id=iommufd0", "confidential guests take devices through IOMMUFD")
+    for device in guest.devices:
+        place = f"id={names[device.address]},bus={device.port},addr=0x{device.slot:x}"
+        if stand_ins:
+            yield _Option("-device", f"{_stand_in(plan, device)},{place}")
+            continue
+        parts = [f"vfio-pci,{place}", f"host={device.address}"]
+        if tee is not TeeKind.NONE:
+            parts.append("iommufd=iommufd0")
+        if device.clique is not None:
+            parts.append(f"x-nv-gpudirect-clique={device.clique}")
+        yield _Option("-device", ",".join(parts), guest_parts.describe(plan, device))
 
 
-def _vfio(guest: GuestPlan, device: GuestDevice) -> str:
-    options = f"vfio-pci,host={device.address},bus={device.port},addr={device.slot:#x}"
-    if guest.tee is not TeeKind.NONE:
-        options += ",iommufd=iommufd0,rombar=0"
-    if device.clique is not None:
-        options += f",x-nv-gpudirect-clique={device.clique}"
-    return options
-
-
-def _stand_in(guest: GuestPlan, device: GuestDevice) -> str:
-    return f"pci-testdev,id={stand_in_id(device)},bus={device.port},addr={device.slot:#x}"
-
-
-def stand_in_id(device: GuestDevice) -> str:
-    """The id of a device's stand-in: its host address in letters that QEMU takes."""
-    return "dev-" + str(device.address).replace(":", "-").replace(".", "-")
+def _stand_in(plan: Plan, device: GuestDevice) -> str:
+    """An emulated function that needs no back end: a network card for a NIC, QEMU's test device for all else."""
+    return "virtio-net-pci,romfile=" if guest_parts.source(plan, device).kind is Kind.NIC else "pci-testdev"
