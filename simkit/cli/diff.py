@@ -28,7 +28,7 @@ def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
     else:
         for change in changes:
             if change.field:
-                click.echo(f"{change.subject} {change.field}: {change.before} → {change.after}")
+                click.echo(f"{change.subject} {change.field}: {documents.plain(change.before)} → {documents.plain(change.after)}")
             else:
                 click.echo(f"only in {after if change.before is None else before}: {change.subject} {change.after or change.before}")
         click.echo(f"{len(changes)} difference{'s' * (len(changes) > 1)}")

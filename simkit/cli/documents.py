@@ -44,6 +44,7 @@ def route(way: Route) -> Document:
         "target": str(way.target),
         "class": str(way.nearness),
         "direct": way.direct,
+        "translated_only": way.translated_only,
         "via": _strings(way.via),
         "redirected_by": _text(way.redirected_by),
         "blocked_by": _text(way.blocked_by),
@@ -86,10 +87,13 @@ def _finding(finding: Finding) -> Document:
 
 def change(difference: Change) -> Document:
     """One entry of the document of `simkit diff`."""
-    return {"subject": difference.subject, "field": difference.field, "before": _plain(difference.before), "after": _plain(difference.after)}
+    return {"subject": difference.subject, "field": difference.field, "before": plain(difference.before), "after": plain(difference.after)}
 
 
-def _plain(value: object) -> str | None:
+def plain(value: object) -> str | None:
+    """A fact as short text; None stays None, long lists are counted."""
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"{len(value)} entries"
     return None if value is None else str(value)
 
 

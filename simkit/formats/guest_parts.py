@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from simkit.errors import Fault, InputError
 from simkit.model.address import Address
 from simkit.model.capabilities import BarKind
-from simkit.model.function import Function, Kind
+from simkit.model.function import Function
 from simkit.model.guest import GuestDevice, GuestNode, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.unknown import Unknown, is_known
@@ -18,6 +20,7 @@ OWN_DEVICES_BYTES = 2 << 30
 """Set aside in the 64-bit window for what is not known or not counted: the guest's virtio devices, virtual functions' BARs."""
 
 _BRIDGE_STEP = 1 << 20
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _ROOT_SLOTS = 31
 
 
@@ -58,11 +61,11 @@ def one_line(text: str) -> str:
 def identities(plan: Plan, guest: GuestPlan) -> dict[Address, str]:
     """A name for each device by host address, unique in the guest: ``gpu0``, ``nic1``, ``usb3``; QEMU ids, libvirt aliases and CDI names are made of it."""
     names: dict[Address, str] = {}
-    counts: dict[Kind, int] = {}
+    taken = {port.id for port in guest.ports}
     for device in guest.devices:
-        kind = source(plan, device).kind
-        names[device.address] = f"{kind.value}{counts.get(kind, 0)}"
-        counts[kind] = counts.get(kind, 0) + 1
+        kind = source(plan, device).kind.value
+        names[device.address] = next(name for number in count() if (name := f"{kind}{number}") not in taken)
+        taken.add(names[device.address])
     return names
 
 
@@ -82,7 +85,7 @@ class NodeCpus:
 
 
 def node_cpus(guest: GuestPlan) -> tuple[NodeCpus, ...]:
-    """vCPUs by guest node, in the order of the nodes; those that no node counts fall to the last one. Empty without nodes."""
+    """Which vCPUs each guest node has, in the order of the nodes; those that no node counts fall to the last one. Empty without nodes."""
     found, first = [], 0
     for index, node in enumerate(guest.nodes):
         rest = guest.cpus - first
@@ -112,13 +115,15 @@ def ordered_ports(guest: GuestPlan) -> tuple[GuestPort, ...]:
     """Ports so that each comes after the one it lies below, otherwise in the plan's order.
 
     Raises:
-        InputError: with every port whose parent, or device whose port, is not there; with ports in a cycle; with an id that is twice.
+        InputError: with every port whose parent, or device whose port, is not there; with ports in a cycle; with an id that is twice, or that QEMU
+            would not take (`id_wellformed`: a letter, then letters, digits, ``-``, ``.``, ``_``).
     """
     ids = [port.id for port in guest.ports]
     faults = [Fault(f"port {port.id} of {guest.name} lies below {port.parent}, which is not there") for port in guest.ports
               if port.parent is not None and port.parent not in ids]
     faults += [Fault(f"{device.address} of {guest.name} is on port {device.port}, which is not there") for device in guest.devices if device.port not in ids]
     faults += [Fault(f"port {name} of {guest.name} is there {ids.count(name)} times") for name in dict.fromkeys(ids) if ids.count(name) > 1]
+    faults += [Fault(f"{name!r} of {guest.name} is no id for a port", remedy="use a letter, then letters, digits, -, . and _") for name in ids if not _ID.fullmatch(name)]
     placed: dict[str | None, None] = {None: None}
     found: list[GuestPort] = []
     while not faults:

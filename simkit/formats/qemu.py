@@ -23,7 +23,10 @@ SNP_POLICY = 0x30000
 
 NODE_STAND_IN_BYTES = 64 << 20
 
-_FIRMWARE = {TeeKind.SEV_SNP: "/usr/share/OVMF/OVMF.amdsev.fd", TeeKind.TDX: "/usr/share/OVMF/OVMF.inteltdx.fd", TeeKind.NONE: "/usr/share/OVMF/OVMF_CODE_4M.fd"}
+FIRMWARE = {TeeKind.SEV_SNP: "/usr/share/OVMF/OVMF.amdsev.fd", TeeKind.TDX: "/usr/share/OVMF/OVMF.inteltdx.fd",
+            TeeKind.NONE: "/usr/share/OVMF/OVMF_CODE_4M.fd"}
+"""Where distributions put the builds of OVMF; a path of one's own goes into the script's variable."""
+
 _SINCE = {TeeKind.SEV_SNP: "sev-snp-guest needs QEMU 9.1 or later", TeeKind.TDX: "tdx-guest needs QEMU 10.1 or later"}
 _CPU = {TeeKind.SEV_SNP: "EPYC-v4,host-phys-bits=on", TeeKind.TDX: "host,pmu=off", TeeKind.NONE: "host,host-phys-bits=on"}
 _WHY_CPU = {TeeKind.SEV_SNP: "a named model: family, model and stepping are part of the launch measurement", TeeKind.TDX: "TDX takes the host's model only"}
@@ -70,7 +73,8 @@ def render(plan: Plan, guest: GuestPlan) -> str:
     """
     options = tuple(_options(plan, guest, stand_ins=False))
     variables = dict(option.variable for option in options if option.variable)
-    lines = ["#!/bin/bash", f"# Guest {guest_parts.one_line(guest.name)} of workload {guest_parts.one_line(plan.workload.name)} on {guest_parts.one_line(plan.host.name)}, as QEMU runs it."]
+    headline = guest_parts.one_line(f"Guest {guest.name} of workload {plan.workload.name} on {plan.host.name}, as QEMU runs it.")
+    lines = ["#!/bin/bash", f"# {headline}"]
     lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), *_pinning(guest))]
     lines += ["# Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name",
               f"# (bus=pcie.0,addr=N; {_free(guest)}), or QEMU may place them on another bus.", "set -euo pipefail"]
@@ -123,7 +127,8 @@ def _options(plan: Plan, guest: GuestPlan, *, stand_ins: bool) -> Iterator[_Opti
         yield from _window(plan, guest)
     slot = guest_parts.free_root_slot(guest)
     if slot is not None:
-        yield _Option("-device", f"virtio-rng-pci,id=rng0,bus=pcie.0,addr=0x{slot:x}" + (",disable-legacy=on,iommu_platform=on" if tee is not TeeKind.NONE else ""),
+        shared = ",disable-legacy=on,iommu_platform=on" if tee is not TeeKind.NONE else ""
+        yield _Option("-device", f"virtio-rng-pci,id=rng0,bus=pcie.0,addr=0x{slot:x}{shared}",
                       "the guest's source of randomness, pinned to the root bus as all devices are")
     for port in guest_parts.ordered_ports(guest):
         yield _port(plan, guest, port)
@@ -158,7 +163,8 @@ def _machine(guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Op
 
 def _memory(plan: Plan, guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Option]:
     """Backends bound to host nodes; confidential guests take shared ones, of which KVM's guest_memfd is the private half."""
-    sizes = [(node.id, node.host_node, node.memory_bytes) for node in guest.nodes] or [(0, None, guest.memory_bytes)]
+    sizes: list[tuple[int, int | None, int]] = [(node.id, node.host_node, node.memory_bytes) for node in guest.nodes]
+    sizes = sizes or [(0, None, guest.memory_bytes)]
     if stand_ins:
         sizes = [(node, None, NODE_STAND_IN_BYTES) for node, _, _ in sizes]
     yield _Option("-m", f"size={_size(sum(size for _, _, size in sizes))}")
@@ -186,10 +192,12 @@ def _size(size: int) -> str:
 
 def _firmware(tee: TeeKind) -> Iterator[_Option]:
     if tee is not TeeKind.NONE:
-        yield _Option("-bios", comment="firmware is measured, so it is loaded as read-only memory: no flash, no variables", variable=("OVMF", _FIRMWARE[tee]))
+        yield _Option("-bios", comment="firmware is measured, so it is loaded as read-only memory: no flash, no variables",
+                      variable=("OVMF", FIRMWARE[tee]))
         return
-    yield _Option("-drive", "if=pflash,unit=0,format=raw,readonly=on,file=", "OVMF's code; give its variables a file of the guest's own as unit 1 if they are to last",
-                  variable=("OVMF_CODE", _FIRMWARE[tee]))
+    yield _Option("-drive", "if=pflash,unit=0,format=raw,readonly=on,file=",
+                  "OVMF's code; give its variables a file of the guest's own as unit 1 if they are to last",
+                  variable=("OVMF_CODE", FIRMWARE[tee]))
 
 
 def _window(plan: Plan, guest: GuestPlan) -> Iterator[_Option]:
