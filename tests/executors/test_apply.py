@@ -23,8 +23,10 @@ from simkit.executors.compare import difference, snapshot
 from simkit.executors.journal import Mark, Phase
 from simkit.executors.local import LocalNode
 from simkit.executors.node import refusal
+from simkit.executors.observe import holds, mismatches
 from simkit.executors.recorded import RecordedNode
 from simkit.model.capabilities import Sriov
+from simkit.model.step import ExpectLink
 from simkit.plan.interlocks import InterlockError
 from simkit.plan.plan import with_steps
 from simkit.testing.small_node import AUDIO, DISK, DOWNSTREAM, GPU, NIC, PEER, small_host, small_plan, small_vf, write_small_node
@@ -298,6 +300,7 @@ def test_killed_in_earnest(world):
 import os, signal, sys
 from pathlib import Path
 from simkit.executors.apply import apply
+from simkit.executors.observe import holds, mismatches
 from simkit.executors.recorded import RecordedNode
 from simkit.plan.plan import with_steps
 from simkit.testing.small_node import small_plan
@@ -535,3 +538,21 @@ def test_a_step_that_expects_nothing_of_what_it_changes_is_still_undone(world):
     apply(plan, world.node, world.journal)
     rollback(world.journal, world.node)
     assert world.is_as_it_was()
+
+
+def test_stale_device_in_another_slot(world):
+    link = world.folder / DEVICES / str(GPU)
+    old, new = link.resolve(), link.resolve().parents[1] / str(DOWNSTREAM[2]) / str(GPU)
+    for entry in [link, *old.iterdir()]:
+        if entry.is_symlink():
+            target = entry.resolve()
+            entry.unlink()
+            entry.symlink_to(new if entry == link else target)
+    old.rename(new)
+    assert f"{GPU} is below {DOWNSTREAM[2]}, not below {DOWNSTREAM[0]}" in stale(world)
+
+
+def test_a_device_that_is_gone_is_not_an_unbound_one(world):
+    gone = ExpectLink(f"{DEVICES}/{small_vf(0)}/driver", None)
+    assert [str(found) for found in mismatches(world.node, [gone])] == [f"{DEVICES}/{small_vf(0)}/driver reads nothing (no such folder), not no link"]
+    assert holds(world.node, [ExpectLink(f"{DEVICES}/{NIC}/virtfn0", None)])
