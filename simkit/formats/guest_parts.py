@@ -123,7 +123,8 @@ def ordered_ports(guest: GuestPlan) -> tuple[GuestPort, ...]:
               if port.parent is not None and port.parent not in ids]
     faults += [Fault(f"{device.address} of {guest.name} is on port {device.port}, which is not there") for device in guest.devices if device.port not in ids]
     faults += [Fault(f"port {name} of {guest.name} is there {ids.count(name)} times") for name in dict.fromkeys(ids) if ids.count(name) > 1]
-    faults += [Fault(f"{name!r} of {guest.name} is no id for a port", remedy="use a letter, then letters, digits, -, . and _") for name in ids if not _ID.fullmatch(name)]
+    faults += [Fault(f"{name!r} of {guest.name} is no id for a port", remedy="use a letter, then letters, digits, -, . and _")
+               for name in ids if not _ID.fullmatch(name)]
     placed: dict[str | None, None] = {None: None}
     found: list[GuestPort] = []
     while not faults:
