@@ -170,9 +170,9 @@ class Context:
 class Fields:
     """A mapping, read key by key: every key is taken once, and what is left over is a fault."""
 
-    def __init__(self, node: Node, path: str, context: Context, what: str) -> None:
-        """`path` is where places are recorded; `what` names the thing in faults."""
-        self.path, self.context, self.what, self.line = path, context, what, node.line
+    def __init__(self, node: Node, path: str, context: Context, what: str, *, line: int | None = None) -> None:
+        """`path` is where places are recorded; `what` names the thing in faults; `line` is where it begins, if not at its first key."""
+        self.path, self.context, self.what, self.line = path, context, what, line or node.line
         self.known: list[str] = []
         if isinstance(node, Mapping):
             self.items, self.lines = node.items, node.key_lines

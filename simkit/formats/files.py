@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Protocol
 
-from simkit.errors import UnreadableSource, UnsafeArchive
+from simkit.errors import SimkitError, UnreadableSource, UnsafeArchive
 
 MOST_MEMBERS = 1_000_000
 MOST_UNPACKED = 512 << 20
@@ -124,6 +124,8 @@ class TarFiles:
         try:
             with tarfile.open(path) as archive:
                 self._load(archive)
+        except SimkitError:
+            raise
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             raise UnreadableSource(f"cannot be read as a tar: {error}", where=self.name, remedy="is the file complete? make it anew") from None
         self._strip()

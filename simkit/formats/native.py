@@ -118,7 +118,7 @@ def _key(text: str, line: int) -> Node:
 
 def _function(where: Address, node: Node, path: str, context: Context, line: int) -> Function:
     context.places[path] = Place(context.source, line)
-    fields = Fields(node, path, context, f"function {where}")
+    fields = Fields(node, path, context, f"function {where}", line=line)
     found = Function(
         where,
         fields.need("parent", values.parent, RootBus(where.domain, where.bus)),

@@ -52,7 +52,7 @@ def _guest(name: str, node: Node, path: str, context: Context, line: int) -> Gue
     context.places[path] = Place(context.source, line)
     if not name.replace("-", "").replace("_", "").isalnum() or len(name) > 63 or not name.isascii():
         context.fault(f"guest name {name!r}", line, "use letters, digits, - and _, at most 63: it becomes a file and a pod name")
-    fields = Fields(node, path, context, f"guest {name}")
+    fields = Fields(node, path, context, f"guest {name}", line=line)
     found = GuestRequest(
         name,
         fields.take("devices", listed(_device), ()),

@@ -1,0 +1,142 @@
+"""Native files: what is written is read, and what is wrong is said with its line."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simkit.errors import InconsistentHost, MalformedDocument, SimkitError
+from simkit.formats.document import parse
+from simkit.formats.native import dump_host, load_host
+from simkit.formats.plan import dump_plan, load_plan
+from simkit.formats.policy import dump_policy, load_policy
+from simkit.formats.source import open_host, open_policy, open_workload, shipped
+from simkit.formats.workload import dump_workload, load_workload
+from simkit.testing.hosts import hosts
+from simkit.testing.small_node import small_plan
+
+
+@pytest.mark.parametrize("style", ["yaml", "json"])
+@given(host=hosts())
+def test_a_host_reads_back_as_it_is_written(style, host) -> None:
+    text = dump_host(host, style=style)
+    assert load_host(text, source="x") == host
+    assert dump_host(load_host(text, source="x"), style=style) == text
+
+
+@pytest.mark.parametrize("name", shipped("hosts"))
+def test_shipped_hosts_round_trip(name: str) -> None:
+    host = open_host(name)
+    assert load_host(dump_host(host), source="x") == host
+    assert load_host(dump_host(host, style="json"), source="x") == host
+    json.loads(dump_host(host, style="json"))
+
+
+def test_workloads_policies_and_plans_round_trip() -> None:
+    for name in shipped("workloads"):
+        workload = open_workload(name)
+        assert load_workload(dump_workload(workload), source="x") == workload
+    for name in shipped("policies"):
+        policy = open_policy(name)
+        assert load_policy(dump_policy(policy), source="x") == policy
+    plan = small_plan()
+    assert load_plan(dump_plan(plan), source="x") == plan
+    assert dump_plan(load_plan(dump_plan(plan), source="x")) == dump_plan(plan)
+
+
+FAULTY = """simkit: host/1
+name: faulty
+iommu: amdd
+functions:
+  0000:00:01.0:
+    parent: pci0000:00
+    vendr: 0x10de
+    acs: {capability: "SV,XX"}
+    link: {speed: fast}
+  0000:00:01.0:
+    parent: pci0000:00
+  0000:00:77.0:
+    parent: pci0000:00
+  0000:00:02.0:
+    class: 0x1000000
+"""
+
+
+def test_every_fault_is_named_with_its_line() -> None:
+    with pytest.raises(MalformedDocument) as caught:
+        load_host(FAULTY, source="faulty.yaml")
+    text = str(caught.value)
+    for line, words in ((3, "iommu: 'amdd'"), (7, "no key 'vendr'; did you mean 'vendor'?"), (8, "XX is no ACS bit"), (9, "'fast' is no link speed"),
+                        (10, "0000:00:01.0 is there twice, first in line 5"), (12, "0000:00:77.0"), (15, "out of range"), (14, "has no 'parent'")):
+        assert any(f"faulty.yaml:{line}:" in each and words in each for each in text.splitlines()), (line, words, text)
+    assert len(caught.value.faults) == 8
+
+
+def test_faults_of_the_tree_have_lines_too() -> None:
+    with pytest.raises(InconsistentHost, match=r"h.yaml:4: 0000:01:00.0 lies below 0000:00:09.0, which is not there"):
+        load_host("simkit: host/1\nname: h\nfunctions:\n  0000:01:00.0: {parent: 0000:00:09.0}\n", source="h.yaml")
+
+
+def test_facts_know_their_line() -> None:
+    host = load_host("simkit: host/1\nname: h\nfunctions:\n  0000:00:01.0:\n    parent: pci0000:00\n    acs:\n      control: SV\n", source="h.yaml")
+    assert str(host.where("functions/0000:00:01.0/acs/control")) == "h.yaml:7"
+    assert str(host.where("functions/0000:00:01.0/link")) == "h.yaml:4"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "empty"),
+    ("a: [1, 2", "not YAML"),
+    ("a: &x 1\nb: *x", "alias"),
+    ("a: 1\n---\nb: 2", "second document"),
+    ("? [1]\n: 2", "key must be a scalar"),
+    ("[" * 100, "deeper"),
+    ("a: !!python/object:os.system {}", "tag"),
+    ("a: \x00", "not YAML"),
+])
+def test_what_is_no_document_is_refused_with_place(text: str, words: str) -> None:
+    with pytest.raises(MalformedDocument, match=words) as caught:
+        parse(text, source="d.yaml")
+    assert "d.yaml" in str(caught.value)
+
+
+def test_a_workload_says_what_is_wrong_with_it() -> None:
+    text = "simkit: workload/1\nname: w\nguests:\n  a b:\n    cpus: 0\n    memory: lots\n    devices:\n      - {kind: gpuu}\n      - {kind: gpu, peers: NEAR}\n  c: {devices: [{kind: nic, count: 2, pinned: [0000:01:00.0]}]}\n"
+    with pytest.raises(MalformedDocument) as caught:
+        load_workload(text, source="w.yaml")
+    found = str(caught.value)
+    for line, words in ((4, "guest name 'a b'"), (5, "out of range"), (6, "'lots' is no size"), (8, "'gpuu' is not known"), (9, "'NEAR' is not known"), (10, "count is 2, 1 are pinned")):
+        assert any(f"w.yaml:{line}:" in each and words in each for each in found.splitlines()), (line, words, found)
+
+
+def test_a_policy_that_would_pass_everything_is_refused() -> None:
+    with pytest.raises(MalformedDocument, match="would pass everything"):
+        load_policy("simkit: policy/1\nname: p\nrules: []\n", source="p.yaml")
+    with pytest.raises(MalformedDocument, match="without a reason"):
+        load_policy("simkit: policy/1\nname: p\nrules: [{property: separate-groups, accept: true}]\n", source="p.yaml")
+
+
+def test_a_plan_may_not_write_outside_of_pci() -> None:
+    text = dump_plan(small_plan()).replace("sys/bus/pci/drivers/", "etc/cron.d/")
+    if "etc/cron.d" in text:
+        with pytest.raises(MalformedDocument, match="not below sys/bus/pci"):
+            load_plan(text, source="p.json")
+
+
+@given(st.text(max_size=400))
+def test_no_text_breaks_the_readers(text: str) -> None:
+    for load in (load_host, load_workload, load_policy, load_plan):
+        with pytest.raises(SimkitError):
+            load(text, source="fuzz")
+
+
+@given(st.data())
+def test_no_damage_to_a_good_file_breaks_the_readers(data: st.DataObject) -> None:
+    for load, text in ((load_host, dump_host(open_host("edge-single"))), (load_workload, dump_workload(open_workload("two-guests"))), (load_plan, dump_plan(small_plan()))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        cut = data.draw(st.integers(0, 20))
+        noise = data.draw(st.text(alphabet=":{}[]-,&*!|>'\"%@`#\n\t aZ09\x07é", max_size=6))
+        try:
+            load(text[:at] + noise + text[at + cut :], source="fuzz")
+        except SimkitError as error:
+            assert str(error)
