@@ -1,0 +1,7 @@
+"""`python -m simkit`."""
+
+from __future__ import annotations
+
+from simkit.cli.main import main
+
+main()
