@@ -16,15 +16,16 @@ _CODES = {speed: code for code, speed in SPEEDS_GTPS.items()}
 def encode(function: Function) -> bytes:
     """256 bytes of a conventional function, 4,096 of a PCIe one, 64 where it is not known which it is.
 
-    Registers of which nothing is known read 0; extended capabilities that are unknown are not there, as in a machine whose
-    firmware hides them. Virtual functions read 0xFFFF as vendor and device (PCIe 6.0 §9.3.4.1.1).
+    A PCIe function of whose ACS, ATS, ARI and SR-IOV nothing at all is known gets 256 bytes, which leaves them unknown. Otherwise the
+    unknown ones are not there: config space has no way to say "unknown". Unknown registers read 0, unknown ids 0xFFFF, as do those
+    of virtual functions (PCIe 6.0 §9.3.4.1.1).
     """
     config = bytearray(_header(function))
     if isinstance(function.port_type, Unknown):
         return bytes(config)
     config.extend(bytes(CONVENTIONAL - len(config)))
     _capabilities(config, function)
-    if function.port_type is not None:
+    if function.port_type is not None and any(map(is_known, (function.acs, function.ats, function.ari, function.sriov))):
         config.extend(bytes(EXTENDED - CONVENTIONAL))
         _extended(config, function)
     return bytes(config)
@@ -32,7 +33,7 @@ def encode(function: Function) -> bytes:
 
 def _header(function: Function) -> bytes:
     config = bytearray(64)
-    ids = (0xFFFF, 0xFFFF) if function.is_vf else (known_or(function.vendor_id, 0), known_or(function.device_id, 0))
+    ids = (0xFFFF, 0xFFFF) if function.is_vf else (known_or(function.vendor_id, 0xFFFF), known_or(function.device_id, 0xFFFF))
     struct.pack_into("<HHHH", config, 0, *ids, 0x0006, 0)
     class_code = known_or(function.class_code, 0)
     struct.pack_into("<BBBB", config, 8, known_or(function.revision, 0), class_code & 0xFF, class_code >> 8 & 0xFF, class_code >> 16)
@@ -52,7 +53,7 @@ def _bars(config: bytearray, function: Function, count: int) -> None:
         return
     for bar in function.bars:
         base = known_or(bar.base, 0)
-        if bar.index >= count or not is_known(bar.base):
+        if bar.index >= count:
             continue
         flags = 1 if bar.kind is BarKind.IO else (4 if bar.kind is BarKind.MEM64 else 0) | bar.prefetchable << 3
         struct.pack_into("<I", config, 0x10 + 4 * bar.index, base & 0xFFFFFFFF | flags)
@@ -69,8 +70,8 @@ def _capabilities(config: bytearray, function: Function) -> None:
     if isinstance(function.port_type, PortType):
         struct.pack_into("<BBH", config, _PCIE_AT, CAP_PCIE, 0, 2 | function.port_type << 4)
         if isinstance(function.link, Link):
-            most = _CODES.get(known_or(function.link.max_speed_gtps, 0.0), 0) | known_or(function.link.max_width, 0) << 4
-            now = _CODES.get(known_or(function.link.speed_gtps, 0.0), 0) | known_or(function.link.width, 0) << 4
+            most = _CODES.get(known_or(function.link.max_speed_gtps, 0.0), 0) | (known_or(function.link.max_width, 0) & 0x3F) << 4
+            now = _CODES.get(known_or(function.link.speed_gtps, 0.0), 0) | (known_or(function.link.width, 0) & 0x3F) << 4
             struct.pack_into("<I", config, _PCIE_AT + 0x0C, most)
             struct.pack_into("<H", config, _PCIE_AT + 0x12, now)
     if chain:
@@ -102,6 +103,6 @@ def _extended(config: bytearray, function: Function) -> None:
 def _sriov(sriov: Sriov) -> bytes:
     """From SR-IOV Capabilities (+4) to the last VF BAR (+0x3B)."""
     control = (sriov.enabled is True) | (sriov.ari_hierarchy is True) << 4
-    numbers = (known_or(sriov.initial_vfs, sriov.total_vfs), sriov.total_vfs, known_or(sriov.num_vfs, 0), 0, known_or(sriov.offset, 0), known_or(sriov.stride, 0), 0,
-               known_or(sriov.vf_device_id, 0))
+    first, stride = known_or(sriov.offset, 0), known_or(sriov.stride, 0)
+    numbers = (known_or(sriov.initial_vfs, sriov.total_vfs), sriov.total_vfs, known_or(sriov.num_vfs, 0), 0, first, stride, 0, known_or(sriov.vf_device_id, 0))
     return struct.pack("<IHH8HII", 0, control, 0, *numbers, 0x553, 1) + bytes(0x40 - 0x24)

@@ -11,24 +11,31 @@ from simkit.errors import MalformedConfigSpace
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
 from simkit.model.unknown import Unknown
 
-HEADER, CONVENTIONAL, EXTENDED = 64, 256, 4096
+HEADER, CARDBUS, CONVENTIONAL, EXTENDED = 64, 128, 256, 4096
 CAP_BRIDGE_SUBSYSTEM, CAP_PCIE = 0x0D, 0x10
 EXT_ACS, EXT_ARI, EXT_ATS, EXT_SRIOV = 0x000D, 0x000E, 0x000F, 0x0010
 SPEEDS_GTPS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 
 _PORT_TYPES = {kind.value: kind for kind in PortType}
 _NEEDS_ROOT = Unknown("config space beyond byte 64 is readable by root only")
+_PADDED = Unknown("config space names capabilities, but is all zeros from byte 64 on: a copy made without root and filled up")
 _SHORT = Unknown("the extended config space beyond byte 256 is not in the source")
 _NO_LINK = Unknown("the link register holds a reserved value, or the link is down")
 _GONE = Unknown("config space reads all ones: the function does not answer")
+_OFF = Unknown("the extended config space reads all ones")
+_NOT_ASSIGNED = Unknown("the base address register reads zero: not assigned")
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigSpace:
-    """What the registers say. `bars` have bases and kinds; their sizes are not in config space."""
+    """What the registers say.
 
-    vendor_id: int
-    device_id: int
+    `bars` have bases and kinds; their sizes are not in config space. `capabilities` are (id, offset) in the order of the list,
+    `extended` (id, version, offset): Resizable BAR 0x0015, DOE 0x002E, IDE 0x0030 and all others are found there.
+    """
+
+    vendor_id: int | Unknown
+    device_id: int | Unknown
     class_code: int | Unknown
     revision: int | Unknown
     header_type: int | Unknown
@@ -43,27 +50,29 @@ class ConfigSpace:
     ari: bool | Unknown
     sriov: Sriov | None | Unknown
     capabilities: tuple[tuple[int, int], ...] | Unknown
-    extended: tuple[tuple[int, int], ...] | Unknown
+    extended: tuple[tuple[int, int, int], ...] | Unknown
 
 
 def decode(config: bytes, *, where: str) -> ConfigSpace:
     """Read the registers of one function.
 
-    64 bytes are what Linux shows to everybody: the rest is then unknown. 256 bytes of a PCIe function leave its extended
-    capabilities unknown. Lists that loop or point outside end there, as in the kernel (`pci_find_next_ext_capability`).
-    A virtual function reads 0xFFFF as vendor and device (PCIe 6.0 §9.3.4.1.1); who it is, its physical function knows.
+    64 bytes (128 of a CardBus bridge) are what Linux shows to everybody (`pci_read_config`): the rest is then unknown. 256 bytes
+    of a PCIe function leave its extended capabilities unknown. Lists that loop or point outside end there, as in the kernel
+    (`pci_find_next_ext_capability`). A virtual function reads 0xFFFF as vendor and device (PCIe 6.0 §9.3.4.1.1), which
+    is returned as it is: sysfs has its ids from the physical function. A header of all ones is no answer: everything is unknown.
 
     Raises:
-        MalformedConfigSpace: not 64, 256 or 4,096 bytes.
+        MalformedConfigSpace: it ends in the middle, that is not after 64, 128 (CardBus), 256 or 4,096 bytes.
     """
-    if len(config) not in (HEADER, CONVENTIONAL, EXTENDED):
-        raise MalformedConfigSpace(f"config space has {len(config)} bytes, a whole one {HEADER}, {CONVENTIONAL} or {EXTENDED}", where=where,
-                                   remedy="read the `config` file again: this copy is truncated")
+    cardbus = len(config) == CARDBUS and config[0x0E] & 0x7F == 2
+    if len(config) not in (HEADER, CONVENTIONAL, EXTENDED) and not cardbus:
+        raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}", where=where,
+                                   remedy="copy the `config` file again, as root for all of it: this copy is truncated")
     if config.count(0xFF, 0, HEADER) == HEADER:
-        return ConfigSpace(0xFFFF, 0xFFFF, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
+        return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
     vendor, device = struct.unpack_from("<HH", config, 0)
     layout = config[0x0E] & 0x7F
-    capabilities = tuple(_capabilities(config)) if len(config) > HEADER else _NEEDS_ROOT
+    capabilities = _capability_list(config)
     express = _first(capabilities, CAP_PCIE)
     extended = _extended_list(config, capabilities, express)
     return ConfigSpace(
@@ -80,7 +89,7 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         link=express if isinstance(express, Unknown) else _link(config, express),
         acs=_read(config, extended, EXT_ACS, 8, _acs),
         ats=_read(config, extended, EXT_ATS, 8, _ats),
-        ari=extended if isinstance(extended, Unknown) else _first(extended, EXT_ARI) is not None,
+        ari=extended if isinstance(extended, Unknown) else _first_extended(extended, EXT_ARI) is not None,
         sriov=_read(config, extended, EXT_SRIOV, 0x40, _sriov),
         capabilities=capabilities,
         extended=extended,
@@ -89,11 +98,11 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
 
 def find_extended(config: bytes, capability: int) -> int | None:
     """Offset of an extended capability, None where there is none (`pci_find_ext_capability`)."""
-    found = _first(tuple(_extended_entries(config)), capability)
-    return found if isinstance(found, int) else None
+    return _first_extended(tuple(_extended_entries(config)), capability)
 
 
 Entries = tuple[tuple[int, int], ...]
+Extended = tuple[tuple[int, int, int], ...]
 
 
 def _first(entries: Entries | Unknown, capability: int) -> int | None | Unknown:
@@ -103,8 +112,19 @@ def _first(entries: Entries | Unknown, capability: int) -> int | None | Unknown:
     return next((offset for number, offset in entries if number == capability), None)
 
 
+def _first_extended(entries: Extended, capability: int) -> int | None:
+    return next((offset for number, _, offset in entries if number == capability), None)
+
+
+def _capability_list(config: bytes) -> Entries | Unknown:
+    if len(config) < CONVENTIONAL:
+        return _NEEDS_ROOT
+    found = tuple(_capabilities(config))
+    return _PADDED if found and config.count(0, HEADER, CONVENTIONAL) == CONVENTIONAL - HEADER else found
+
+
 def _capabilities(config: bytes) -> Iterator[tuple[int, int]]:
-    """The list from 0x34 (CardBus: 0x14), if Status bit 4 says there is one (PCI 3.0 §6.7, `__pci_find_next_cap_ttl`)."""
+    """The list from 0x34 (CardBus: 0x14), if Status bit 4 says there is one (PCI 3.0 §6.7; PCI_CAPABILITY_LIST; `__pci_find_next_cap_ttl`)."""
     if not config[0x06] & 0x10:
         return
     offset = config[0x14 if config[0x0E] & 0x7F == 2 else 0x34] & 0xFC
@@ -115,30 +135,32 @@ def _capabilities(config: bytes) -> Iterator[tuple[int, int]]:
         offset = config[offset + 1] & 0xFC
 
 
-def _extended_list(config: bytes, capabilities: Entries | Unknown, express: int | None | Unknown) -> Entries | Unknown:
+def _extended_list(config: bytes, capabilities: Entries | Unknown, express: int | None | Unknown) -> Extended | Unknown:
     if isinstance(capabilities, Unknown):
         return capabilities
     if len(config) == CONVENTIONAL:
         return _SHORT if express is not None else ()
+    if config.startswith(b"\xff\xff\xff\xff", CONVENTIONAL):
+        return _OFF
     return tuple(_extended_entries(config))
 
 
-def _extended_entries(config: bytes) -> Iterator[tuple[int, int]]:
-    """The list from 0x100: id in bits 0-15, next offset in bits 20-31 (PCIe 6.0 §7.6.3)."""
+def _extended_entries(config: bytes) -> Iterator[tuple[int, int, int]]:
+    """The list from 0x100: id in bits 0-15, version in 16-19, next offset in 20-31 (PCIe 6.0 §7.6.3; PCI_EXT_CAP_ID, _VER, _NEXT)."""
     offset, seen = CONVENTIONAL, set[int]()
     while offset >= CONVENTIONAL and offset not in seen and offset + 4 <= len(config):
         seen.add(offset)
         (word,) = struct.unpack_from("<I", config, offset)
         if word in (0, 0xFFFFFFFF):
             return
-        yield word & 0xFFFF, offset
+        yield word & 0xFFFF, word >> 16 & 0xF, offset
         offset = word >> 20 & 0xFFC
 
 
 def _subsystem(config: bytes, layout: int, capabilities: Entries | Unknown) -> tuple[int, int] | None | Unknown:
-    """Subsystem vendor and id: 0x2C of an endpoint, capability 0x0D of a bridge."""
-    if layout == 0:
-        vendor, device = struct.unpack_from("<HH", config, 0x2C)
+    """Subsystem vendor and id: 0x2C of an endpoint (PCIe 6.0 §7.5.1.2.3), 0x40 of a CardBus bridge, capability 0x0D of a bridge (PCI_CAP_ID_SSVID)."""
+    if layout == 0 or (layout == 2 and len(config) > HEADER):
+        vendor, device = struct.unpack_from("<HH", config, 0x2C if layout == 0 else 0x40)
         return (vendor, device) if vendor or device else None
     offset = _first(capabilities, CAP_BRIDGE_SUBSYSTEM)
     if isinstance(offset, Unknown):
@@ -146,7 +168,7 @@ def _subsystem(config: bytes, layout: int, capabilities: Entries | Unknown) -> t
     if offset is None or offset + 8 > CONVENTIONAL:
         return None
     vendor, device = struct.unpack_from("<HH", config, offset + 4)
-    return vendor, device
+    return (vendor, device) if vendor or device else None
 
 
 def _bars(config: bytes, layout: int) -> Iterator[Bar]:
@@ -156,39 +178,44 @@ def _bars(config: bytes, layout: int) -> Iterator[Bar]:
     while index < count:
         (low,) = struct.unpack_from("<I", config, 0x10 + 4 * index)
         if low & 1:
-            yield Bar(index, BarKind.IO, base=low & ~3)
+            yield Bar(index, BarKind.IO, base=low & ~3 or _NOT_ASSIGNED)
         elif low:
             wide = low >> 1 & 3 == 2 and index + 1 < count
             high = struct.unpack_from("<I", config, 0x14 + 4 * index)[0] if wide else 0
-            yield Bar(index, BarKind.MEM64 if wide else BarKind.MEM32, prefetchable=bool(low & 8), base=high << 32 | low & ~0xF)
+            yield Bar(index, BarKind.MEM64 if wide else BarKind.MEM32, prefetchable=bool(low & 8), base=high << 32 | low & ~0xF or _NOT_ASSIGNED)
             index += wide
         index += 1
 
 
 def _port_type(config: bytes, express: int | None) -> PortType | None | Unknown:
+    """PCI Express Capabilities +2, bits 4-7 (PCIe 6.0 §7.5.3.2; PCI_EXP_FLAGS_TYPE)."""
     if express is None:
         return None
     number = config[express + 2] >> 4 & 0xF
     return _PORT_TYPES[number] if number in _PORT_TYPES else Unknown(f"PCIe device/port type {number} is reserved")
 
 
-def _link(config: bytes, express: int | None) -> Link | None:
-    """Link Capabilities +0x0C, Link Status +0x12 (PCIe 6.0 §7.5.3.6, .8). An RCiEP has no link."""
+def _link(config: bytes, express: int | None) -> Link | None | Unknown:
+    """Link Capabilities +0x0C, Link Status +0x12 (PCIe 6.0 §7.5.3.6, .8). An RCiEP has no link; a virtual function reads zeros."""
     if express is None or express + 0x14 > CONVENTIONAL or config[express + 2] >> 4 & 0xF in (PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR):
         return None
     (most,) = struct.unpack_from("<I", config, express + 0x0C)
     (now,) = struct.unpack_from("<H", config, express + 0x12)
+    if not most & 0x3FF and not now & 0x3FF:
+        return _NO_LINK
     return Link(SPEEDS_GTPS.get(now & 0xF, _NO_LINK), now >> 4 & 0x3F or _NO_LINK, SPEEDS_GTPS.get(most & 0xF, _NO_LINK), most >> 4 & 0x3F or _NO_LINK)
 
 
 T = TypeVar("T")
 
 
-def _read(config: bytes, extended: Entries | Unknown, capability: int, length: int, read: Callable[[bytes, int], T]) -> T | None | Unknown:
+def _read(config: bytes, extended: Extended | Unknown, capability: int, length: int, read: Callable[[bytes, int], T]) -> T | None | Unknown:
     """Decode an extended capability of `length` bytes; None where it is not there."""
-    offset = _first(extended, capability)
-    if offset is None or isinstance(offset, Unknown):
-        return offset
+    if isinstance(extended, Unknown):
+        return extended
+    offset = _first_extended(extended, capability)
+    if offset is None:
+        return None
     return read(config, offset) if offset + length <= len(config) else Unknown(f"extended capability 0x{capability:04x} runs past the end")
 
 
