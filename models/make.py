@@ -76,10 +76,11 @@ def root_port(board: Board, bus: str, device: str, buses: str, node: int, ids: t
     return board.port(f"0000:{bus}:{device}", f"pci0000:{bus}", buses, PortType.ROOT_PORT, ids, name, link, node, acs, multifunction=True)
 
 
-def switch(board: Board, root: Address, first: int, last: int, node: int, ids: tuple[int, int], name: str, link: Link, downs: list[tuple[int, Link]], acs: Acs | None = SWITCH_ACS_ON) -> list[Address]:
-    """Upstream port on bus `first`, a downstream port for each (bus, link) on the next."""
+def switch(board: Board, root: Address, first: int, last: int, node: int, ids: tuple[int, int], name: str, link: Link, downs: list[tuple[int, Link]], acs: Acs | None = SWITCH_ACS_ON,
+           *, inner: int = 0) -> list[Address]:
+    """Upstream port on bus `first`, a downstream port for each (bus, link) on the next; the first one's range goes on for `inner` more buses."""
     up = board.port(f"0000:{first:02x}:00.0", root, f"{first + 1:02x}-{last:02x}", PortType.UPSTREAM, ids, name, link, node, None)
-    return [board.port(f"0000:{first + 1:02x}:{index:02x}.0", up, f"{bus:02x}-{bus:02x}", PortType.DOWNSTREAM, ids, name, down, node, acs) for index, (bus, down) in enumerate(downs)]
+    return [board.port(f"0000:{first + 1:02x}:{index:02x}.0", up, f"{bus:02x}-{bus + (inner if index == 0 else 0):02x}", PortType.DOWNSTREAM, ids, name, down, node, acs) for index, (bus, down) in enumerate(downs)]
 
 
 def management(board: Board, bus: str, node: int, first: int, ids: tuple[int, int], name: str) -> None:
@@ -191,7 +192,7 @@ def mi300x() -> tuple[Host, tuple[str, ...]]:
     for index, bus in enumerate(("0a", "20", "36", "4c", "85", "9a", "b0", "c6")):
         node, base = index // 4, int(bus, 16)
         root = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 8:02x}", PortType.ROOT_PORT, root_ids, name, gen(32), node, ACS_ON)
-        downs = switch(board, root, base + 1, base + 8, node, (0x1000, 0xC030), "PEX89104", gen(32), [(base + 3, gen(32)), (base + 6, gen(32))])
+        downs = switch(board, root, base + 1, base + 8, node, (0x1000, 0xC030), "PEX89104", gen(32), [(base + 3, gen(32)), (base + 6, gen(32))], inner=2)
         inner = switch(board, downs[0], base + 3, base + 5, node, (0x1002, 0x1500), "MI300X internal", gen(32), [(base + 5, gen(32))], acs=Acs(PORT_ACS, KERNEL_ACS))
         gpus.append(board.add(f"0000:{base + 5:02x}:00.0", inner[0], vendor_id=0x1002, device_id=0x74A1, class_code=0x120000, subsystem=(0x1002, 0x74A1), name="MI300X", port_type=PortType.ENDPOINT,
                               link=gen(32), numa_node=node, driver="amdgpu", reset_methods=("flr", "bus"), ats=Ats(enabled=True), ari=True,
