@@ -1,10 +1,10 @@
-"""A second opinion on a plan: every wish of its workload, counted again on its host. Shares nothing with `simkit.solve`."""
+"""Is a plan sound? Everything re-derived from workload and host by enumeration; shares no code with what made the plan."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations, permutations
+from itertools import combinations
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Sriov
@@ -17,30 +17,172 @@ from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, GuestRequest, Share
 from simkit.semantics.groups import groups
-from simkit.semantics.guest_limits import shortfalls
+from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
+from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.sriov import vf_address
+
+__all__ = ["check", "check_tree"]
 
 
 def check(plan: Plan) -> tuple[str, ...]:
-    """What is wrong with a plan, as sentences; empty means that it gives every guest what was asked for and nobody else's."""
-    return tuple((*_guests(plan), *_ownership(plan), *_groups(plan), *_platform(plan)))
+    """Every fault of a plan, as sentences; empty where it is sound.
+
+    Looked at: guests as asked for, devices that exist and are free, whole IOMMU groups, each request served in number, kind,
+    class and pairing, TEEs, CPUs and memory, and the guests' trees.
+    """
+    faults = [*_as_asked(plan), *_devices(plan)]
+    if faults:
+        return tuple(faults)
+    faults += [*_groups(plan), *_tees(plan), *_processors(plan)]
+    for guest in plan.guests:
+        faults += [*_served(plan, guest), *check_tree(plan.host, guest)]
+    return tuple(faults)
 
 
-def _guests(plan: Plan) -> Iterator[str]:
-    planned = {guest.name: guest for guest in plan.guests}
-    for request in plan.workload.guests:
-        guest = planned.pop(request.name, None)
-        if guest is None:
-            yield f"{request.name} is not in the plan"
-            continue
-        if (guest.tee, guest.topology, guest.cpus, guest.memory_bytes) != (request.tee, request.topology, request.cpus, request.memory_bytes):
-            yield f"{request.name} has another TEE, topology or size than was asked for"
-        yield from _devices(plan.host, request, guest)
-        yield from (f"{guest.name}: {text}" for text in shortfalls(guest.ports, guest.devices))
-        ports = {port.id for port in guest.ports}
-        yield from (f"{guest.name}: {device.address} is on port {device.port}, which is not there" for device in guest.devices if device.port not in ports)
-    yield from (f"nobody asked for {name}" for name in planned)
+def _as_asked(plan: Plan) -> Iterator[str]:
+    asked = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes) for guest in plan.workload.guests]
+    given = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes) for guest in plan.guests]
+    if asked != given:
+        yield f"the plan's guests ({', '.join(guest.name for guest in plan.guests)}) are not those of the workload, as it states them"
+
+
+def _devices(plan: Plan) -> Iterator[str]:
+    host = plan.host
+    every = [device for guest in plan.guests for device in guest.devices]
+    for address, count in Counter(device.address for device in every).items():
+        if count > 1:
+            yield f"{address} is handed out {count} times"
+    whole = {device.address for device in every if device.vf_of is None}
+    for device in every:
+        if device.vf_of is not None:
+            yield from _virtual(host, device, whole)
+        elif device.address not in host:
+            yield f"{device.address} is not there"
+        elif host[device.address].is_bridge:
+            yield f"{device.address} is a bridge"
+        elif host[device.address].usage:
+            yield f"{device.address} is the host's {host[device.address].usage}"
+        elif any(function.physfn == device.address for function in host.functions):
+            yield f"{device.address} is handed out whole and has virtual functions"
+
+
+def _virtual(host: Host, device: GuestDevice, whole: set[Address]) -> Iterator[str]:
+    if device.vf_of is None or device.vf_of not in host or device.vf_index is None:
+        yield f"{device.address} is a virtual function of nothing that is there"
+        return
+    physical = host[device.vf_of]
+    total = physical.sriov.total_vfs if isinstance(physical.sriov, Sriov) else 0
+    if not 0 <= device.vf_index < total:
+        yield f"{device.address} is virtual function {device.vf_index} of {device.vf_of}, which can have {total}"
+    if vf_address(physical, device.vf_index) != device.address:
+        yield f"virtual function {device.vf_index} of {device.vf_of} will not be at {device.address}"
+    if device.vf_of in whole:
+        yield f"{device.vf_of} is handed out whole, and so is its virtual function {device.address}"
+    if physical.usage:
+        yield f"{device.vf_of}, of which {device.address} would be a virtual function, is the host's {physical.usage}"
+    if device.address in host and (host[device.address].physfn != device.vf_of or host[device.address].usage):
+        yield f"{device.address} is not free to be a virtual function of {device.vf_of}"
+    if device.address not in host and any(function.physfn == device.vf_of and function.usage for function in host.functions):
+        yield f"making {device.address} removes virtual functions of {device.vf_of} that are in use"
+
+
+def _groups(plan: Plan) -> Iterator[str]:
+    owner = {device.address: guest.name for guest in plan.guests for device in guest.devices}
+    after = outcome(plan)
+    grouping = groups(after)
+    numbers = {address: group.id for group in groups(plan.host).groups for address in group.functions}
+    for group in grouping.groups:
+        members = [address for address in group.functions if not after[address].is_bridge]
+        owners = sorted({owner.get(address, "the host") for address in members})
+        if len(owners) > 1:
+            yield f"the IOMMU group of {members[0]} is split between {' and '.join(owners)}"
+    for guest in plan.guests:
+        by_address = {device.address: device for device in guest.devices}
+        for device in guest.devices:
+            home = grouping.of(device.address)
+            if home is None:
+                yield f"{device.address} of {guest.name} has no IOMMU group"
+            if device.address in plan.host and device.group != numbers.get(device.address):
+                yield f"{device.address} is in IOMMU group {numbers.get(device.address)}, the plan says {device.group}"
+            lead = device.companion_of
+            if home is not None and lead is not None and (lead not in home.functions or lead not in by_address or by_address[lead].companion_of is not None):
+                yield f"{device.address} comes along with {lead}, which {guest.name} has not asked for in the same group"
+
+
+def _tees(plan: Plan) -> Iterator[str]:
+    if not is_known(plan.host.tees):
+        return
+    asked = Counter(guest.tee for guest in plan.guests if guest.tee is not TeeKind.NONE)
+    for kind, count in asked.items():
+        offers = [tee for tee in plan.host.tees if tee.kind is kind]
+        if not offers:
+            yield f"{count} guests are to run as {kind}, which the host does not offer"
+        elif is_known(offers[0].max_guests) and count > offers[0].max_guests:
+            yield f"{count} guests are to run as {kind}, the host can run {offers[0].max_guests}"
+
+
+def _processors(plan: Plan) -> Iterator[str]:
+    known = {node.id: node for node in plan.host.numa_nodes if is_known(node.cpus) and len(node.cpus)}
+    if not known:
+        return
+    cpus_of = {number: set(node.cpus) for number, node in known.items() if is_known(node.cpus)}
+    taken: Counter[int] = Counter()
+    for guest in plan.guests:
+        if sorted(node.id for node in guest.nodes) != list(range(len(guest.nodes))):
+            yield f"NUMA nodes of {guest.name} are not numbered from 0"
+        if sum(len(node.cpus) for node in guest.nodes) != guest.cpus:
+            yield f"{guest.name} gets {sum(len(node.cpus) for node in guest.nodes)} CPUs, it asks for {guest.cpus}"
+        if sum(node.memory_bytes for node in guest.nodes) != guest.memory_bytes:
+            yield f"{guest.name} gets {sum(node.memory_bytes for node in guest.nodes)} bytes of memory, it asks for {guest.memory_bytes}"
+        for node in guest.nodes:
+            if not set(node.cpus) <= cpus_of.get(node.host_node, set()):
+                yield f"{guest.name} gets CPUs {node.cpus} of host node {node.host_node}, which are not all there"
+            if node.memory_bytes <= 0:
+                yield f"{guest.name} has a NUMA node without memory"
+            taken.update(_cores(plan.host, cpus_of.get(node.host_node, set()), set(node.cpus)))
+    for cpu, count in sorted(taken.items()):
+        if count > 1:
+            yield f"{count} guests share the core of CPU {cpu}"
+    for number, known_node in known.items():
+        used = sum(node.memory_bytes for guest in plan.guests for node in guest.nodes if node.host_node == number)
+        if is_known(known_node.memory_bytes) and used > known_node.memory_bytes:
+            yield f"guests get {used} bytes of host node {number}, which has {known_node.memory_bytes}"
+
+
+def _cores(host: Host, all_cpus: set[int], mine: set[int]) -> set[int]:
+    """The first CPU of each core that `mine` touches: on x86 thread k of a core lies k times the number of cores further in the node's list."""
+    ordered = sorted(all_cpus)
+    threads = host.cpu.threads_per_core
+    whole = is_known(threads) and threads > 0 and all(len(node.cpus) % threads == 0 for node in host.numa_nodes if is_known(node.cpus))
+    per_core = threads if is_known(threads) and whole else 1
+    count = len(ordered) // per_core
+    halves = not is_known(host.cpu.arch) or host.cpu.arch in ("x86_64", "i686")
+    return {ordered[at % count if halves else at - at % per_core] for at, cpu in enumerate(ordered) if cpu in mine}
+
+
+def _served(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+    """Try all ways to tell the guest's devices apart by request; one must satisfy all of them."""
+    requests = plan.workload.guest(guest.name)
+    own = tuple(device for device in guest.devices if device.companion_of is None)
+    asked = sum(request.count for request in requests.devices)
+    if len(own) != asked:
+        yield f"{guest.name} asks for {asked} devices and gets {len(own)}"
+    elif not _split(plan.host, requests, own, 0, own):
+        yield f"{guest.name}: no way to tell its devices apart by request serves all of its {len(requests.devices)} requests"
+
+
+def _split(host: Host, guest: GuestRequest, left: tuple[GuestDevice, ...], at: int, own: tuple[GuestDevice, ...]) -> bool:
+    if at == len(guest.devices):
+        return not left
+    request = guest.devices[at]
+    fitting = [device for device in left if _fits(host, device, request)]
+    for chosen in combinations(fitting, request.count):
+        if _near_enough(host, chosen, request) and _split(host, guest, tuple(device for device in left if device not in chosen), at + 1, own):
+            gpus = tuple(device for device in own if _source(host, device).kind is Kind.GPU)
+            if request.near is None or _paired(host, chosen, gpus, request.near):
+                return True
+    return False
 
 
 def _source(host: Host, device: GuestDevice) -> Function:
@@ -49,116 +191,29 @@ def _source(host: Host, device: GuestDevice) -> Function:
 
 def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
     function = _source(host, device)
-    if function.kind is not request.kind or (device.vf_of is not None) != (request.share is Share.VF):
+    if function.kind is not request.kind or (request.share is Share.VF) is not (device.vf_of is not None):
         return False
     if request.pinned and function.address not in request.pinned:
         return False
-    ids = f"{function.vendor_id:04x}:{function.device_id:04x}" if is_known(function.vendor_id) and is_known(function.device_id) else ""
-    return request.model is None or request.model.lower() in (function.name or "").lower() or request.model.lower() == ids
+    names = [(function.name or "").lower()]
+    wanted = (request.model or "").lower()
+    exact = is_known(function.vendor_id) and is_known(function.device_id) and wanted == f"{function.vendor_id:04x}:{function.device_id:04x}"
+    return exact or any(wanted in name for name in names)
 
 
-def _devices(host: Host, request: GuestRequest, guest: GuestPlan) -> Iterator[str]:
-    """Deal the guest's devices to its requests in every way that fits; one way must satisfy them all."""
-    asked = [device for device in guest.devices if device.companion_of is None]
-    if sum(wish.count for wish in request.devices) != len(asked):
-        yield f"{guest.name} has {len(asked)} devices, {sum(wish.count for wish in request.devices)} were asked for"
-        return
-    gpus = [device for device in asked if _source(host, device).kind is Kind.GPU]
-    if not any(all(_satisfied(host, wish, hand, gpus) for wish, hand in zip(request.devices, dealt, strict=True)) for dealt in _deals(host, request, asked)):
-        yield f"{guest.name}'s devices do not satisfy its requests: {', '.join(str(device.address) for device in asked)}"
+def _class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
+    """On the host; two virtual functions of one device meet inside it, or at the port above."""
+    one, two = _source(host, a).address, _source(host, b).address
+    return PeerClass.PIX if one == two else nearness(host, one, two)
 
 
-def _deals(host: Host, request: GuestRequest, asked: list[GuestDevice]) -> Iterator[tuple[tuple[GuestDevice, ...], ...]]:
-    """Ways to hand out `asked`. Requests of different kind or share cannot compete, so most guests have one way only."""
-
-    def deal(index: int, left: tuple[GuestDevice, ...]) -> Iterator[tuple[tuple[GuestDevice, ...], ...]]:
-        if index == len(request.devices):
-            if not left:
-                yield ()
-            return
-        wish = request.devices[index]
-        fitting = [device for device in left if _fits(host, device, wish)]
-        rivals = any(_fits(host, device, other) for other in request.devices[index + 1 :] for device in fitting)
-        for hand in _hands(fitting, wish.count, whole=not rivals):
-            chosen = {device.address for device in hand}
-            for rest in deal(index + 1, tuple(device for device in left if device.address not in chosen)):
-                yield (hand, *rest)
-
-    return deal(0, tuple(asked))
+def _near_enough(host: Host, chosen: tuple[GuestDevice, ...], request: DeviceRequest) -> bool:
+    return request.peers is None or all(_class(host, a, b) <= request.peers for a, b in combinations(chosen, 2))
 
 
-def _hands(fitting: list[GuestDevice], count: int, *, whole: bool) -> Iterator[tuple[GuestDevice, ...]]:
-    if whole:
-        if len(fitting) == count:
-            yield tuple(fitting)
-        return
-    yield from combinations(fitting, count)
-
-
-def _satisfied(host: Host, wish: DeviceRequest, hand: tuple[GuestDevice, ...], gpus: list[GuestDevice]) -> bool:
-    sources = [_source(host, device).address for device in hand]
-    if wish.peers is not None and any(nearness(host, a, b) > wish.peers for index, a in enumerate(sources) for b in sources[index + 1 :]):
-        return False
-    return wish.near is None or _matched(host, sources, [_source(host, gpu).address for gpu in gpus], wish.near)
-
-
-def _matched(host: Host, devices: list[Address], gpus: list[Address], bound: PeerClass) -> bool:
-    """Whether each device has a GPU of its own within the class: by Hall's theorem for few, by trying all orders for very few."""
-    near = [[gpu for gpu in gpus if nearness(host, device, gpu) <= bound] for device in devices]
-    if len(devices) <= 6 and len(gpus) <= 6:
-        return len(devices) <= len(gpus) and any(all(gpu in near[index] for index, gpu in enumerate(order)) for order in permutations(gpus, len(devices)))
-    for mask in range(1, 1 << len(devices)):
-        chosen = [index for index in range(len(devices)) if mask >> index & 1]
-        if len(set().union(*(near[index] for index in chosen))) < len(chosen):
-            return False
-    return True
-
-
-def _ownership(plan: Plan) -> Iterator[str]:
-    """Nothing is handed out twice, or although the host needs it, and virtual functions are real ones."""
-    counts = Counter(device.address for guest in plan.guests for device in guest.devices)
-    yield from (f"{address} is handed out {count} times" for address, count in counts.items() if count > 1)
-    physical = {device.vf_of for guest in plan.guests for device in guest.devices if device.vf_of is not None}
-    yield from (f"{address} is handed out although virtual functions of it are" for address in sorted(physical & set(counts)))
-    for guest in plan.guests:
-        for device in guest.devices:
-            if _source(plan.host, device).usage:
-                yield f"{guest.name} takes {device.address}, which the host needs as {_source(plan.host, device).usage}"
-            if device.vf_of is not None:
-                pf = plan.host[device.vf_of]
-                if not isinstance(pf.sriov, Sriov) or device.vf_index is None or device.vf_index >= pf.sriov.total_vfs or vf_address(pf, device.vf_index) != device.address:
-                    yield f"{device.address} is not virtual function {device.vf_index} of {device.vf_of}"
-
-
-def _groups(plan: Plan) -> Iterator[str]:
-    """What shares an IOMMU group goes to one guest, all of it, bridges aside."""
-    owner = {device.address: guest.name for guest in plan.guests for device in guest.devices}
-    for group in groups(plan.host).groups:
-        members = [address for address in group.functions if not plan.host[address].is_bridge]
-        owners = {owner.get(address) for address in members}
-        if len(owners) > 1:
-            yield f"one IOMMU group is split between {', '.join(sorted(str(name or 'the host') for name in owners))}: {', '.join(map(str, members))}"
-
-
-def _platform(plan: Plan) -> Iterator[str]:
-    host = plan.host
-    if is_known(host.tees):
-        for tee in {guest.tee for guest in plan.guests} - {TeeKind.NONE}:
-            offered = next((each for each in host.tees if each.kind is tee), None)
-            if offered is None:
-                yield f"the host does not offer {tee}"
-            elif is_known(offered.max_guests) and sum(guest.tee is tee for guest in plan.guests) > offered.max_guests:
-                yield f"more guests with {tee} than the host has keys for"
-    used = Counter(cpu for guest in plan.guests for node in guest.nodes for cpu in node.cpus)
-    yield from (f"CPU {cpu} is given to {count} guests" for cpu, count in used.items() if count > 1)
-    for node in host.numa_nodes:
-        mine = [part for guest in plan.guests for part in guest.nodes if part.host_node == node.id]
-        if is_known(node.memory_bytes) and sum(part.memory_bytes for part in mine) > node.memory_bytes:
-            yield f"NUMA node {node.id} has less memory than its guests were promised"
-        if is_known(node.cpus):
-            known = set(node.cpus)
-            yield from (f"CPU {cpu} is not of NUMA node {node.id}" for part in mine for cpu in part.cpus if cpu not in known)
-    if any(is_known(node.cpus) and len(node.cpus) for node in host.numa_nodes):
-        for guest in plan.guests:
-            if sum(len(part.cpus) for part in guest.nodes) != guest.cpus or sum(part.memory_bytes for part in guest.nodes) != guest.memory_bytes:
-                yield f"{guest.name}'s CPUs or memory do not add up"
+def _paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> bool:
+    """Whether each device can have a GPU of its own within the class: by trying."""
+    if not devices:
+        return True
+    first, rest = devices[0], devices[1:]
+    return any(_class(host, first, gpu) <= bound and _paired(host, rest, gpus[:at] + gpus[at + 1 :], bound) for at, gpu in enumerate(gpus))

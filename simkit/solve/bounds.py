@@ -28,8 +28,6 @@ def _devices(problem: Problem, active: Collection[Label]) -> Iterator[list[Label
         for pool in _pools(mine):
             inside = [wish for wish in mine if pool.issuperset(wish.candidates)]
             room = len(pool) if share is Share.PF else sum(len(problem.facts.virtual.get(address, ())) for address in pool)
-            if share is Share.VF:
-                room = min(room, sum(max(problem.room(wish, address) for wish in inside) * len(inside) for address in pool)) if inside else 0
             if sum(wish.request.count for wish in inside) > room:
                 yield [Label(wish.guest, What.COUNT, wish.index) for wish in _fewest(inside, room)]
 
@@ -59,14 +57,14 @@ def _tees(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
     if not is_known(problem.host.tees):
         return
     offered = {tee.kind: tee.max_guests for tee in problem.host.tees}
-    asking = [label for label in active if label.what is What.TEE]
+    asking = sorted(label for label in active if label.what is What.TEE)
     for label in asking:
         if problem.workload.guest(label.guest).tee not in offered:
             yield [label]
     for kind, most in offered.items():
         same = [label for label in asking if problem.workload.guest(label.guest).tee is kind]
         if is_known(most) and len(same) > most:
-            yield sorted(same)[: most + 1]
+            yield same[: most + 1]
 
 
 def _processors(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:

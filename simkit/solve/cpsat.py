@@ -5,33 +5,40 @@ One worker, a fixed seed and a limit on deterministic time, not on the clock: th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from simkit.model.address import Address
-from simkit.model.capabilities import Sriov
 from simkit.model.function import Kind
-from simkit.model.unknown import is_known
-from simkit.model.workload import Share
-from simkit.solve.problem import Label, Problem, What, Wish
+from simkit.model.route import PeerClass
+from simkit.model.workload import GuestRequest, Share
+from simkit.solve.labels import Label, What
+from simkit.solve.levels import Level, levels
+from simkit.solve.problem import Problem, Wish
+from simkit.solve.room import at_most, ports
 
 LIMIT = 30.0
 """Deterministic time (CP-SAT's own count of work, about seconds of one core) after which the answer is undecided."""
 
-_TIE, _NEARBY, _NODE, _SPREAD, _BROKEN = 1, 10**4, 10**8, 10**10, 10**13
 _MEMORY_UNIT = 1 << 20
+_WIDEST = 1 << 45
+"""How large one weighted sum of levels may grow; what is beyond is minimised in a further run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What the engine chose: functions by wish, CPUs by guest and node. `cost` is the objective, `bound` the proven least."""
+    """What the engine chose: functions by wish (one as often as virtual functions of it are wanted), cores and MiB by guest and node.
+
+    `levels` are the objective's parts by name, each minimal given the ones before it if `proven`.
+    """
 
     chosen: dict[tuple[str, int], tuple[Address, ...]]
-    cpus: dict[tuple[str, int], int]
-    cost: int
-    bound: int
+    cores: dict[tuple[str, int], int]
+    memory: dict[tuple[str, int], int]
+    levels: tuple[tuple[str, int], ...] = ()
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,209 +48,230 @@ class Impossible:
 
 @dataclass(frozen=True, slots=True)
 class OutOfTime:
-    """The engine's limit was hit."""
+    """The engine's limit was hit before it found anything."""
 
     limit: float
 
 
 def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimise: bool = True, limit: float = LIMIT) -> Assignment | Impossible | OutOfTime:
-    """Serve the active wishes, at least cost.
-
-    The objective, each part before all later ones: neighbourhoods left partly used, neighbourhoods touched by each guest, NUMA nodes
-    touched by each guest, CPUs away from a guest's GPUs, CPUs evenly over its nodes and lowest addresses.
-    """
+    """Serve the active constraints and, if told to, optimise by `levels`, one after the other."""
     from ortools.sat.python import cp_model
 
-    encoding = _Encoding(problem, frozenset(active), cp_model.CpModel())
+    encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
     encoding.build()
-    if optimise:
-        encoding.minimise()
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = limit
-    status = solver.solve(encoding.model)
-    if status == cp_model.INFEASIBLE:
-        return Impossible()
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE) or (optimise and status != cp_model.OPTIMAL):
-        return OutOfTime(limit)
-    return encoding.read(solver)
+    wanted = levels(encoding) if optimise else []
+    best: Assignment | None = None
+    for stage in _stages(wanted) or [[]]:
+        if stage:
+            encoding.model.minimize(_weighted(stage))
+        status = solver.solve(encoding.model)
+        if status == cp_model.INFEASIBLE:
+            return Impossible()
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return _unproven(best) if best else OutOfTime(limit)
+        best = encoding.read(solver, wanted)
+        if stage and status != cp_model.OPTIMAL:
+            return _unproven(best)
+        for level in stage:
+            encoding.model.add(level.expression() == solver.value(level.expression()))
+    assert best is not None
+    return best
+
+
+def _unproven(best: Assignment) -> Assignment:
+    return Assignment(best.chosen, best.cores, best.memory, best.levels, proven=False)
+
+
+def _stages(wanted: list[Level]) -> list[list[Level]]:
+    """Runs of levels that fit one weighted sum."""
+    stages: list[list[Level]] = []
+    width = _WIDEST
+    for level in wanted:
+        if width * (level.most + 1) > _WIDEST:
+            stages.append([])
+            width = 1
+        stages[-1].append(level)
+        width *= level.most + 1
+    return stages
+
+
+def _weighted(stage: list[Level]) -> Any:
+    total, weight = [], 1
+    for level in reversed(stage):
+        total.append(weight * level.expression())
+        weight *= level.most + 1
+    return sum(total)
 
 
 @dataclass(slots=True)
-class _Encoding:
+class Encoding:
+    """Variables and constraints: `take` by guest, request and function, `cores` and `memory` by guest and NUMA node."""
+
     problem: Problem
     active: frozenset[Label]
     model: Any
     take: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
     cores: dict[tuple[str, int], Any] = field(default_factory=dict)
+    memory: dict[tuple[str, int], Any] = field(default_factory=dict)
+    _used: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
+    _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
 
     def build(self) -> None:
-        for wish in self._wanted():
+        """Everything that must hold."""
+        for wish in self.wanted():
             self._count(wish)
             self._peers(wish)
-        for wish in self._wanted():
+        for wish in self.wanted():
             self._near(wish)
         self._exclusive()
         self._whole_groups()
-        self._cpus()
+        self._processors()
+        for guest in self.problem.workload.guests:
+            if Label(guest.name, What.LIMITS) in self.active:
+                self._limits(guest)
 
-    def _wanted(self) -> list[Wish]:
+    def wanted(self) -> list[Wish]:
+        """The wishes that are to be served."""
         return [wish for wish in self.problem.wishes if self._on(wish, What.COUNT)]
 
     def _on(self, wish: Wish, what: What) -> bool:
         return Label(wish.guest, what, wish.index) in self.active
 
-    def _room(self, wish: Wish, address: Address) -> int:
-        sriov = self.problem.host[address].sriov
-        return sriov.total_vfs if wish.request.share is Share.VF and isinstance(sriov, Sriov) else 1
-
     def _count(self, wish: Wish) -> None:
         for address in wish.candidates:
-            self.take[wish.guest, wish.index, address] = self.model.new_int_var(0, min(self._room(wish, address), wish.request.count), f"{wish.guest}.{wish.index}.{address}")
-        self.model.add(sum(self._takes(wish)) == wish.request.count)
+            key = (wish.guest, wish.index, address)
+            self.take[key] = self.model.new_int_var(0, self.problem.room(wish, address), f"{wish.guest}.{wish.index}.{address}")
+        self.model.add(sum(self.take[wish.guest, wish.index, address] for address in wish.candidates) == wish.request.count)
 
-    def _takes(self, wish: Wish) -> list[Any]:
-        return [self.take[wish.guest, wish.index, address] for address in wish.candidates]
+    def used(self, wish: Wish, address: Address) -> Any:
+        """1 exactly where the wish takes at least one of a candidate."""
+        key = (wish.guest, wish.index, address)
+        if self.problem.room(wish, address) <= 1:
+            return self.take[key]
+        if key not in self._used:
+            self._used[key] = self.positive([self.take[key]], self.problem.room(wish, address))
+        return self._used[key]
 
-    def _used(self, variable: Any) -> Any:
-        """A bool that is true exactly where the variable is above 0."""
+    def positive(self, variables: list[Any], most: int) -> Any:
+        """1 exactly where the sum of variables, at most `most`, is above 0."""
         used = self.model.new_bool_var("")
-        self.model.add(variable >= 1).only_enforce_if(used)
-        self.model.add(variable == 0).only_enforce_if(used.negated())
+        self.model.add(sum(variables) >= used)
+        self.model.add(sum(variables) <= most * used)
         return used
 
     def _peers(self, wish: Wish) -> None:
         bound = wish.request.peers
         if bound is None or not self._on(wish, What.PEERS):
             return
-        used = {address: self._used(self.take[wish.guest, wish.index, address]) for address in wish.candidates}
+        if bound < PeerClass.PIX:
+            for address in wish.candidates:
+                self.model.add(self.take[wish.guest, wish.index, address] <= 1)
         for a, b in combinations(wish.candidates, 2):
-            if self.problem.nearness(a, b) > bound:
-                self.model.add_bool_or([used[a].negated(), used[b].negated()])
+            if self.problem.facts.nearness(a, b) > bound:
+                self.model.add(self.used(wish, a) + self.used(wish, b) <= 1)
+
+    def gpus_of(self, guest: str) -> dict[Address, list[Any]]:
+        """How many of each GPU a guest's requests take."""
+        gpus: dict[Address, list[Any]] = {}
+        for wish in self.wanted():
+            if wish.guest == guest and wish.request.kind is Kind.GPU:
+                for address in wish.candidates:
+                    gpus.setdefault(address, []).append(self.take[wish.guest, wish.index, address])
+        return gpus
 
     def _near(self, wish: Wish) -> None:
-        """One GPU of the guest for each device taken, within the class: a matching."""
+        """One GPU of the guest for each device taken, within the class: a flow from devices to GPUs."""
         bound = wish.request.near
         if bound is None or not self._on(wish, What.NEAR):
             return
-        gpus: dict[Address, list[Any]] = {}
-        for other in self._wanted():
-            if other.guest == wish.guest and other.request.kind is Kind.GPU:
-                for address in other.candidates:
-                    gpus.setdefault(address, []).append(self.take[other.guest, other.index, address])
-        pairs = {(address, gpu): self.model.new_bool_var("") for address in wish.candidates for gpu in gpus if self.problem.nearness(address, gpu) <= bound}
+        gpus = self.gpus_of(wish.guest)
+        facts = self.problem.facts
+        pairs = {(address, gpu): self.model.new_int_var(0, wish.request.count, "")
+                 for address in wish.candidates for gpu in gpus if facts.nearness(address, gpu) <= bound}
         for address in wish.candidates:
             self.model.add(sum(pair for (device, _), pair in pairs.items() if device == address) == self.take[wish.guest, wish.index, address])
         for gpu, taken in gpus.items():
             self.model.add(sum(pair for (_, mate), pair in pairs.items() if mate == gpu) <= sum(taken))
 
-    def _by_share(self, address: Address, share: Share) -> list[tuple[str, Any]]:
-        return [(wish.guest, self.take[wish.guest, wish.index, address]) for wish in self._wanted() if wish.request.share is share and address in wish.candidates]
+    def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
+        """1 for each wish that takes (some of) a function."""
+        return [self.used(wish, address) for wish in self.wanted()
+                if wish.request.share is share and address in wish.candidates and (guest is None or wish.guest == guest)]
 
     def _exclusive(self) -> None:
         """A physical function goes to one wish, and then has no virtual functions to give."""
-        for address in self.problem.home:
-            whole = [variable for _, variable in self._by_share(address, Share.PF)]
-            parts = [variable for _, variable in self._by_share(address, Share.VF)]
+        for address in self.problem.candidates:
+            whole = self.takers(address, Share.PF)
             if whole:
                 self.model.add(sum(whole) <= 1)
+            parts = [self.take[wish.guest, wish.index, address] for wish in self.wanted() if wish.request.share is Share.VF and address in wish.candidates]
             if parts:
-                sriov = self.problem.host[address].sriov
-                total = sriov.total_vfs if isinstance(sriov, Sriov) else 0
+                total = len(self.problem.facts.virtual[address])
                 self.model.add(sum(parts) + total * sum(whole) <= total)
 
+    def owns(self, group: Address, guest: str) -> Any:
+        """1 exactly where a guest has physical functions of an IOMMU group, and so all of it; `group` is its lowest function."""
+        if (group, guest) not in self._owners:
+            takers = [taker for address in self.problem.facts.members[group] for taker in self.takers(address, Share.PF, guest)]
+            self._owners[group, guest] = self.positive(takers, len(takers)) if len(takers) > 1 else takers[0] if takers else 0
+        return self._owners[group, guest]
+
     def _whole_groups(self) -> None:
-        """Functions of one IOMMU group go to one guest; with a physical function that stays for its virtual ones, none of its group goes."""
-        for address, members in self.problem.members.items():
-            for other in members:
-                if other <= address or other not in self.problem.home or address not in self.problem.home:
-                    continue
-                for one, mine in self._by_share(address, Share.PF):
-                    for two, theirs in self._by_share(other, Share.PF):
-                        if one != two:
-                            self.model.add(mine + theirs <= 1)
-                for here, there in ((address, other), (other, address)):
-                    for _, part in self._by_share(here, Share.VF):
-                        for _, whole in self._by_share(there, Share.PF):
-                            self.model.add_bool_or([self._used(part).negated(), self._used(whole).negated()])
-
-    def _cpus(self) -> None:
-        """Whole cores by NUMA node; memory goes along in proportion."""
-        nodes = [node for node in self.problem.host.numa_nodes if is_known(node.cpus) and len(node.cpus)]
-        threads = self.problem.host.cpu.threads_per_core
-        per_core = threads if is_known(threads) else 1
-        for guest in self.problem.workload.guests:
-            if Label(guest.name, What.CPUS) not in self.active or not nodes:
+        """A group goes to one guest; where one of its functions stays for its virtual functions, none of the group goes."""
+        for group in self.problem.groups():
+            if Label("", What.GROUP, group=group) not in self.active:
                 continue
-            wanted = -(-guest.cpus // per_core)
-            for node in nodes:
-                assert is_known(node.cpus)
-                self.cores[guest.name, node.id] = self.model.new_int_var(0, min(len(node.cpus) // per_core, wanted), f"{guest.name}.cores.{node.id}")
-            self.model.add(sum(self.cores[guest.name, node.id] for node in nodes) == wanted)
-        for node in nodes:
-            mine = [(guest, self.cores[guest.name, node.id]) for guest in self.problem.workload.guests if (guest.name, node.id) in self.cores]
-            assert is_known(node.cpus)
-            self.model.add(sum(cores for _, cores in mine) <= len(node.cpus) // per_core)
-            if is_known(node.memory_bytes):
-                for_memory = [(guest, cores) for guest, cores in mine if Label(guest.name, What.MEMORY) in self.active]
-                self.model.add(sum(-(-guest.memory_bytes // (_MEMORY_UNIT * -(-guest.cpus // per_core))) * cores for guest, cores in for_memory) <= node.memory_bytes // _MEMORY_UNIT)
+            owners = [self.owns(group, guest.name) for guest in self.problem.workload.guests]
+            self.model.add(sum(owners) <= 1)
+            for address in self.problem.facts.members[group]:
+                for part in self.takers(address, Share.VF):
+                    self.model.add(part + sum(owners) <= 1)
 
-    def minimise(self) -> None:
-        terms = [_TIE * rank * variable for rank, address in enumerate(sorted(self.problem.home)) for (_, _, at), variable in self.take.items() if at == address]
-        self.model.minimize(sum(terms + self._neighbourhoods() + self._locality()))
+    def _processors(self) -> None:
+        """Whole cores by NUMA node, and memory; no CPUs without memory beside them."""
+        nodes = self.problem.nodes
+        for guest in self.problem.workload.guests if nodes else ():
+            if Label(guest.name, What.CPUS) in self.active:
+                wanted = -(-guest.cpus // self.problem.threads)
+                for number, cores, _ in nodes:
+                    self.cores[guest.name, number] = self.model.new_int_var(0, min(cores, wanted), f"{guest.name}.cores.{number}")
+                self.model.add(sum(self.cores[guest.name, number] for number, _, _ in nodes) == wanted)
+            if Label(guest.name, What.MEMORY) in self.active and all(room is not None for _, _, room in nodes):
+                units = -(-guest.memory_bytes // _MEMORY_UNIT)
+                for number, _, room in nodes:
+                    self.memory[guest.name, number] = self.model.new_int_var(0, min((room or 0) // _MEMORY_UNIT, units), f"{guest.name}.memory.{number}")
+                self.model.add(sum(self.memory[guest.name, number] for number, _, _ in nodes) == units)
+        for number, cores, room in nodes:
+            self.model.add(sum(variable for (_, at), variable in self.cores.items() if at == number) <= cores)
+            self.model.add(sum(variable for (_, at), variable in self.memory.items() if at == number) <= (room or 0) // _MEMORY_UNIT)
+        for key in self.cores.keys() & self.memory.keys():
+            self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
 
-    def _neighbourhoods(self) -> list[Any]:
-        """A switch is broken where guests have some of its GPUs but not all; touching few keeps a guest's devices together."""
-        terms = []
-        for home in sorted(set(self.problem.home.values())):
-            below = [address for address, at in self.problem.home.items() if at == home]
-            gpus = [address for address in below if self.problem.host[address].kind is Kind.GPU]
-            given = [variable for (_, _, address), variable in self.take.items() if address in gpus]
-            if len(gpus) > 1 and given:
-                some, every = self.model.new_bool_var(""), self.model.new_bool_var("")
-                self.model.add(sum(given) <= len(gpus) * some)
-                self.model.add(sum(given) >= len(gpus) * every)
-                terms.append(_BROKEN * (some - every))
-            terms += [_SPREAD * touched for touched in self._touched(frozenset(below))]
-        for number in sorted({number for number in self.problem.node.values() if number is not None}):
-            terms += [_NODE * touched for touched in self._touched(frozenset(address for address, at in self.problem.node.items() if at == number))]
-        return terms
+    def _limits(self, guest: GuestRequest) -> None:
+        """Root ports, switch ports and bridges of the guest's tree, as `simkit.solve.topology` will build it."""
+        for sum_of_ports, most in at_most(ports(self, guest)):
+            self.model.add(sum_of_ports <= most)
 
-    def _touched(self, addresses: frozenset[Address]) -> list[Any]:
-        """For each guest that might, a bool that is true where it takes any of `addresses`."""
-        found = []
-        for guest in self.problem.workload.guests:
-            mine = [variable for (name, _, address), variable in self.take.items() if name == guest.name and address in addresses]
-            if mine:
-                touched = self.model.new_bool_var("")
-                for variable in mine:
-                    self.model.add(variable == 0).only_enforce_if(touched.negated())
-                found.append(touched)
-        return found
-
-    def _locality(self) -> list[Any]:
-        terms = []
-        for (name, number), cores in self.cores.items():
-            gpus = [variable for (guest, _, address), variable in self.take.items()
-                    if guest == name and self.problem.node.get(address) == number and self.problem.host[address].kind is Kind.GPU]
-            away = self.model.new_int_var(0, 1 << 20, "")
-            near = self.model.new_bool_var("")
-            self.model.add(sum(gpus) >= near)
-            self.model.add(away >= cores - (1 << 20) * near)
-            terms.append(_NEARBY * away)
-        for name in {name for name, _ in self.cores}:
-            most = self.model.new_int_var(0, 1 << 16, "")
-            for (guest, _), cores in self.cores.items():
-                if guest == name:
-                    self.model.add(most >= cores)
-            terms.append(most)
-        return terms
-
-    def read(self, solver: Any) -> Assignment:
+    def read(self, solver: Any, wanted: list[Level]) -> Assignment:
+        """The engine's answer in the model's words."""
         chosen: dict[tuple[str, int], tuple[Address, ...]] = {}
-        for wish in self._wanted():
+        for wish in self.wanted():
             found = [address for address in wish.candidates for _ in range(solver.value(self.take[wish.guest, wish.index, address]))]
             chosen[wish.guest, wish.index] = tuple(found)
-        cores = {key: solver.value(variable) for key, variable in self.cores.items()}
-        return Assignment(chosen, cores, round(solver.objective_value), round(solver.best_objective_bound))
+        figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
+        return Assignment(chosen, _values(solver, self.cores), _values(solver, self.memory), figures)
+
+    def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
+        """Each candidate of a guest's wishes with whether it is taken."""
+        for wish in self.wanted():
+            if wish.guest == guest:
+                for address in wish.candidates:
+                    yield address, self.used(wish, address)
+
+
+def _values(solver: Any, variables: dict[tuple[str, int], Any]) -> dict[tuple[str, int], int]:
+    return {key: solver.value(variable) for key, variable in variables.items()}

@@ -81,7 +81,8 @@ class Facts:
         if function.address in self.shared:
             return self.shared[function.address]
         if not isinstance(function.sriov, Sriov) or not function.sriov.total_vfs:
-            return f"{function.address} has no virtual functions" if is_known(function.sriov) else f"whether {function.address} has virtual functions is unknown"
+            known = is_known(function.sriov)
+            return f"{function.address} has no virtual functions" if known else f"whether {function.address} has virtual functions is unknown"
         return None if self.virtual.get(function.address) else f"the addresses of virtual functions of {function.address} are unknown or taken"
 
 
@@ -99,7 +100,8 @@ def facts_of(workload: Workload, host: Host) -> Facts:
             switches.setdefault(switch, []).append(gpu.address)
     virtual, shared = _virtual_functions(workload, host)
     parents = frozenset(function.physfn for function in host.functions if function.physfn is not None)
-    return Facts(host, grouping, members, chain, root, home, {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}, virtual, shared, parents)
+    several = {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}
+    return Facts(host, grouping, members, chain, root, home, several, virtual, shared, parents)
 
 
 def fits(function: Function, request: DeviceRequest) -> bool:
@@ -141,7 +143,8 @@ def _virtual_functions(workload: Workload, host: Host) -> tuple[dict[Address, tu
     group_of = {address: group for group in groups(after).groups for address in group.functions}
     shared: dict[Address, str] = {}
     for device in devices:
-        others = [other for other in group_of[device.address].functions if other != device.address and not after[other].is_bridge] if device.address in group_of else []
+        group = group_of.get(device.address)
+        others = [other for other in group.functions if other != device.address and not after[other].is_bridge] if group else []
         if device.vf_of is not None and others:
             shared.setdefault(device.vf_of, f"virtual functions of {device.vf_of} would share an IOMMU group with {others[0]}")
     return {address: () if address in shared else indices for address, indices in virtual.items()}, shared

@@ -1,112 +1,132 @@
-"""`solve`: counting, then CP-SAT, then a second opinion; or the reasons why not."""
+"""`solve`: counting, then CP-SAT, then a checker that shares no code with either."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
 
 from simkit.errors import Fault, SimkitError
+from simkit.model.function import Kind
 from simkit.model.group import Status
 from simkit.model.guest import GuestPlan
 from simkit.model.host import Host
 from simkit.model.plan import Certificate, Plan
+from simkit.model.platform import TeeKind
+from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import Workload
 from simkit.semantics.fingerprint import fingerprint
-from simkit.semantics.guest_limits import shortfalls
 from simkit.semantics.placement import check
-from simkit.solve import bounds, explain
-from simkit.solve.answer import Answer, Infeasible, Planned, Reason, Undecided
+from simkit.solve.answer import Answer, Infeasible, Planned, Undecided
+from simkit.solve.bounds import contradiction
+from simkit.solve.core import minimal_core
 from simkit.solve.cpsat import LIMIT, Assignment, Impossible, OutOfTime, decide
-from simkit.solve.guests import guest_plans
-from simkit.solve.problem import Label, Problem, What, build
+from simkit.solve.labels import listed
+from simkit.solve.levels import AWAY, BROKEN
+from simkit.solve.naming import guests
+from simkit.solve.problem import Problem, build
+from simkit.solve.processors import cores
+from simkit.solve.reasons import reasons
+from simkit.solve.relax import relaxations
 
 
-class CheckerDisagrees(SimkitError, RuntimeError):
-    """The independent checker refuses what the solver found: a defect of simkit, not of the input."""
+class CheckerDisagrees(SimkitError, RuntimeError):  # noqa: N818  named for what happened, as the other errors are
+    """The independent checker refuses what was planned: a defect of simkit, never of the input."""
 
     exit_status = 3
 
 
 def solve(workload: Workload, host: Host, *, seed: int = 0, limit: float = LIMIT) -> Answer:
-    """Place the guests of a workload on one host.
+    """A plan for the guests of `workload` on `host`, or why there is none, or which limit was hit.
 
-    `limit` is CP-SAT's deterministic time for one question. The same workload, host and seed give the same answer, byte for byte.
+    The same input and `seed` give the same answer. `limit` is CP-SAT's deterministic time for each question put to it.
 
     Raises:
-        UnknownName: the workload pins a function that the host does not have.
-        CheckerDisagrees: the answer does not survive its check.
+        UnknownName: the workload pins a device that is not there.
+        CheckerDisagrees: a plan did not pass `simkit.semantics.placement.check`; please report it.
     """
     problem = build(workload, host)
     labels = problem.labels()
-    counted = bounds.contradiction(problem, labels)
-    if counted is not None:
-        return _infeasible(problem, counted, seed, limit)
-    found = decide(problem, labels, seed=seed, limit=limit)
-    match found:
-        case Impossible():
-            return _infeasible(problem, labels, seed, limit)
+    answer = Impossible() if contradiction(problem, labels) else decide(problem, labels, seed=seed, limit=limit)
+    match answer:
         case OutOfTime():
-            return Undecided(f"CP-SAT gave up at its limit of {found.limit:g} units of deterministic time")
-        case Assignment():
-            guests = guest_plans(problem, found)
-            return _planned(problem, found, guests) if _fit(guests, labels) else _infeasible(problem, labels, seed, limit)
+            return Undecided(f"CP-SAT found neither a plan nor a contradiction within {answer.limit:g} units of deterministic time")
+        case Impossible():
+            core, proven = minimal_core(problem, labels, seed=seed)
+            told = reasons(problem, core)
+            if not proven:
+                return Undecided(f"these cannot hold together, but CP-SAT's limit of {limit:g} was hit before the fewest were found: "
+                                 + "; ".join(reason.text for reason in told))
+            return Infeasible(told, relaxations(workload, host, core, seed=seed))
+    return _planned(problem, answer)
 
 
-def _fit(guests: tuple[GuestPlan, ...], active: Collection[Label]) -> bool:
-    """Whether the guests' trees fit their virtual machines, for those where it matters. The number of ports follows from the request, not from the choice."""
-    return not any(shortfalls(guest.ports, guest.devices) for guest in guests if Label(guest.name, What.LIMITS) in active)
-
-
-def _planned(problem: Problem, found: Assignment, guests: tuple[GuestPlan, ...]) -> Planned:
-    host = problem.host
-    assumptions = [f"{assumption.text} ({assumption.place})" for assumption in problem.grouping.assumptions]
-    if problem.grouping.status is Status.AMBIGUOUS:
-        assumptions.append("where IOMMU groups could not be decided the coarsest possible ones were planned with")
-    if not is_known(host.tees) and any(guest.tee != "none" for guest in guests):
-        assumptions.append("the host offers the TEE that is asked for (its firmware and kernel were not read)")
-    if is_known(host.cpu.threads_per_core) and host.cpu.threads_per_core > 1:
-        assumptions.append("sibling CPUs are numbered as Linux does on x86: the first threads of all cores of a node, then the second ones")
-    certificate = Certificate("CP-SAT", "this is the best by the stated objective", (("objective", found.cost), ("bound", found.bound)))
-    plan = Plan(problem.workload, host, fingerprint(host), guests, assumptions=(*host.assumed, *assumptions), certificates=(certificate,))
+def _planned(problem: Problem, answer: Assignment) -> Planned:
+    made = guests(problem, answer)
+    least = "each part of the objective is least, given the ones before it"
+    engine = least if answer.proven else "feasible; the limit was hit before the objective was proven least"
+    figures = (("devices", sum(len(guest.devices) for guest in made)), ("guests", len(made)))
+    again = "devices, groups, classes, CPUs, memory and guest trees are as asked for, derived again from the host"
+    certificates = (Certificate("CP-SAT", engine, answer.levels), Certificate("simkit.semantics.placement", again, figures))
+    plan = Plan(problem.workload, problem.host, fingerprint(problem.host), made, (), tuple(_assumptions(problem, made)), certificates)
     faults = check(plan)
     if faults:
-        raise CheckerDisagrees("the independent checker refuses the plan", faults=tuple(Fault(text, remedy="please report this with the workload and host") for text in faults))
-    checked = Certificate("simkit.semantics.placement", "every wish of the workload holds on this host", (("guests", len(guests)), ("devices", sum(len(guest.devices) for guest in guests))))
-    because = ("fewest neighbourhoods left half used, then each guest's devices together, then CPUs near its GPUs, then lowest addresses",)
-    return Planned(Plan(plan.workload, plan.host, plan.fingerprint, plan.guests, (), plan.assumptions, (certificate, checked)), because)
+        remedy = "please report this with the workload and host"
+        raise CheckerDisagrees("the independent checker refuses the plan", faults=tuple(Fault(text, remedy=remedy) for text in faults))
+    return Planned(plan, tuple(_because(problem, answer)))
 
 
-def _infeasible(problem: Problem, start: Collection[Label], seed: int, limit: float) -> Infeasible | Undecided:
-    undecided = []
-
-    def feasible(asked: Problem, active: Collection[Label]) -> bool:
-        if bounds.contradiction(asked, active) is not None:
-            return False
-        found = decide(asked, active, seed=seed, optimise=False, limit=limit)
-        if isinstance(found, OutOfTime):
-            undecided.append(found)
-        return isinstance(found, OutOfTime) or (isinstance(found, Assignment) and _fit(guest_plans(asked, found), active))
-
-    def solvable(workload: Workload) -> bool:
-        changed = build(workload, problem.host)
-        return feasible(changed, changed.labels())
-
-    def core_of(workload: Workload) -> tuple[Problem, tuple[Label, ...]]:
-        changed = build(workload, problem.host)
-        return changed, explain.minimal_core(changed, bounds.contradiction(changed, changed.labels()) or changed.labels(), feasible)
-
-    core = explain.minimal_core(problem, start, feasible)
-    helps = explain.relaxations(problem, core, solvable, core_of)
-    if undecided:
-        return Undecided(f"CP-SAT gave up at its limit of {limit:g} units of deterministic time while looking for the reasons")
-    return Infeasible((*explain.reasons(problem, core), *_limits(problem, core, seed, limit)), helps)
+def _because(problem: Problem, answer: Assignment) -> Iterator[str]:
+    figures = dict(answer.levels)
+    least = "the least possible" if answer.proven else "the least found"
+    if BROKEN in figures:
+        broken = figures[BROKEN]
+        some = f"{broken} {'switch is' if broken == 1 else 'switches are'} left partly used, {least}"
+        yield some if broken else "no switch is left partly used"
+    if AWAY in figures:
+        away = figures[AWAY]
+        some = f"{away * problem.threads} CPUs are away from their guest's GPUs, {least}"
+        yield some if away else "every CPU is on a NUMA node of its guest's GPUs"
+    if not answer.proven:
+        yield "the engine's limit was hit: there may be a better plan"
 
 
-def _limits(problem: Problem, core: Collection[Label], seed: int, limit: float) -> tuple[Reason, ...]:
-    """Which limits of a virtual machine the core runs into, found by placing it without them."""
-    tight = [label for label in core if label.what is What.LIMITS]
-    found = decide(problem, [label for label in core if label not in tight], seed=seed, optimise=False, limit=limit) if tight else None
-    if not isinstance(found, Assignment):
-        return ()
-    plans = {guest.name: guest for guest in guest_plans(problem, found)}
-    return tuple(Reason(f"that takes {text}", (problem.place(label),)) for label in tight for text in shortfalls(plans[label.guest].ports, plans[label.guest].devices))
+def _assumptions(problem: Problem, made: tuple[GuestPlan, ...]) -> Iterator[str]:
+    host, facts = problem.host, problem.facts
+    for assumption in facts.grouping.assumptions:
+        yield f"{assumption.text} ({assumption.place})"
+    if facts.grouping.status is Status.AMBIGUOUS:
+        yield "where IOMMU groups could not be decided, the coarsest possible ones were planned with"
+    yield from host.assumed
+    if not is_known(host.tees) and any(guest.tee is not TeeKind.NONE for guest in made):
+        kinds = sorted({str(guest.tee) for guest in made if guest.tee is not TeeKind.NONE})
+        yield f"the host offers {listed(kinds)}, which is not known of it ({host.where('tees')})"
+    if not problem.nodes:
+        yield f"which CPUs the host has is unknown: no guest is given any by number ({host.where('numa_nodes')})"
+    elif any(room is None for _, _, room in problem.nodes):
+        yield f"how much memory a NUMA node has is unknown: taken to be enough ({host.where('numa_nodes')})"
+    if problem.nodes and problem.threads > 1:
+        first = next(node for node in host.numa_nodes if is_known(node.cpus) and len(node.cpus))
+        assert is_known(first.cpus)
+        yield f"threads of one core are numbered as Linux does on this architecture: CPU {first.cpus.cpus[0]} beside {_sibling(problem, first.cpus.cpus)}"
+    elif problem.nodes and not is_known(host.cpu.threads_per_core):
+        yield f"how many threads a core has is unknown: CPUs are handed out one by one ({host.where('cpu')})"
+    for guest in made:
+        yield from _fabric(problem, guest)
+
+
+def _sibling(problem: Problem, cpus: tuple[int, ...]) -> int:
+    node = next(node for node in problem.host.numa_nodes if is_known(node.cpus) and node.cpus.cpus == cpus)
+    return cores(problem.host, node, problem.threads)[0][1]
+
+
+def _fabric(problem: Problem, guest: GuestPlan) -> Iterator[str]:
+    """NVLink through NVSwitches is the fabric manager's to give, by partitions (NVIDIA fabric manager's user guide)."""
+    facts, host = problem.facts, problem.host
+    gpus = [device.address for device in guest.devices if device.vf_of is None and host[device.address].kind is Kind.GPU]
+    if len(gpus) < 2 or not host.of_kind(Kind.NVSWITCH) or facts.nearness(gpus[0], gpus[1]) is not PeerClass.NVL:
+        return
+    if len(gpus) < len([gpu for gpu in host.of_kind(Kind.GPU) if not gpu.is_vf]):
+        yield f"the fabric manager has a partition of just the {len(gpus)} GPUs of {guest.name}, without which their NVLinks stay off"
+        if guest.tee is not TeeKind.NONE:
+            yield (f"the GPUs of {guest.name} run in a mode that allows NVLink among {len(gpus)} of them: "
+                   "Hopper's confidential mode offers single GPUs, or all eight with the NVSwitches")

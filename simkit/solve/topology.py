@@ -1,4 +1,7 @@
-"""The guest's PCIe tree: each device on a root port of its own, or the host's switches mirrored (Kata VRA, "flatten" and "replicate")."""
+"""The PCIe tree of a guest: every device on a root port of its own, or the host's switches anew.
+
+Ids follow Kata where Kata has such a port (`rp0`, `swrp0`, `swup0`, `swdp0`, `pxb-numa0`; kata-containers virtcontainers/qemu.go).
+"""
 
 from __future__ import annotations
 
@@ -6,131 +9,174 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from simkit.model.address import Address
-from simkit.model.capabilities import PortType
-from simkit.model.function import Function, Kind
-from simkit.model.guest import GuestDevice, GuestPort, GuestPortKind
-from simkit.model.host import Host
+from simkit.model.function import Kind
+from simkit.model.guest import GuestDevice, GuestNode, GuestPort, GuestPortKind
 from simkit.model.route import PeerClass
-from simkit.model.unknown import is_known
 from simkit.model.workload import Topology
 from simkit.semantics.routes import tree_class
+from simkit.solve.facts import Facts
+from simkit.solve.room import BRIDGE_SLOTS, ON_PORTS
 
 FIRST_SLOT = 7
-"""Slots of the root bus below are left to the guest's own devices (guest_limits.RESERVED_SLOTS: 0 to 6 and 31)."""
+"""First slot of the root bus for ports: 0 to 6 and 31 are the virtual machine's own (DRAM controller, five virtio, a bridge; LPC block)."""
 
+_FIRST_EXPANDER_BUS, _BUS_STEP = 0x20, 8
 _NVIDIA = 0x10DE
+_MOST_CLIQUES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A host function to place: itself, or for a virtual function its physical one, `companion_of` where it only comes along."""
-
-    device: GuestDevice
-    function: Function
-
-
-def arrange(host: Host, topology: Topology, places: Sequence[Place]) -> tuple[tuple[GuestPort, ...], tuple[GuestDevice, ...]]:
-    """Ports and devices of a guest, ids, slots and chassis numbers in order of host address; the same input gives the same tree.
-
-    Where devices lie on several host NUMA nodes each node gets a `pxb-pcie` expander bus, so that the guest's kernel sees the nodes.
-    Companions (audio, USB of a card) go as conventional devices on one PCIe-to-PCI bridge: they cost slots there, no ports.
-    """
-    builder = _Builder(host, len({_node(place.function) for place in places if place.device.companion_of is None}) > 1)
-    ordered = sorted(places, key=lambda place: place.device.address)
-    for place in ordered:
-        if place.device.companion_of is None:
-            builder.place(place, mirrored=topology is Topology.REPLICATE)
-    companions = [place for place in ordered if place.device.companion_of is not None]
-    if companions:
-        builder.bridge(companions)
-    devices = builder.devices if topology is Topology.REPLICATE else _cliques(host, builder.devices)
-    return tuple(builder.ports), tuple(sorted(devices, key=lambda device: device.address))
+def tree(facts: Facts, topology: Topology, devices: Sequence[GuestDevice], nodes: Sequence[GuestNode]) -> tuple[tuple[GuestPort, ...], tuple[GuestDevice, ...]]:
+    """Ports for `devices` (whose `port` is not set yet), and the devices on them. The same input gives the same ids, slots and chassis numbers."""
+    builder = _Builder(facts, {node.host_node: node.id for node in nodes})
+    ordered = sorted(devices, key=lambda device: device.address)
+    bridged = [device for device in ordered if device.companion_of is not None and facts.host[device.address].kind not in ON_PORTS]
+    own = [device for device in ordered if device not in bridged]
+    spread = sorted({number for device in own if isinstance(number := facts.host[_source(device)].numa_node, int)})
+    builder.expand(spread if len(spread) > 1 else [])
+    if topology is Topology.FLATTEN:
+        for device in own:
+            builder.alone(device)
+    else:
+        builder.replicate(own)
+    builder.bridge(bridged)
+    placed = builder.devices
+    return builder.finished(), tuple(_with_cliques(facts, placed) if topology is Topology.FLATTEN else placed)
 
 
-def _node(function: Function) -> int | None:
-    return function.numa_node if is_known(function.numa_node) else None
+def _source(device: GuestDevice) -> Address:
+    return device.vf_of or device.address
 
 
 @dataclass(slots=True)
 class _Builder:
-    host: Host
-    spread: bool
+    facts: Facts
+    guest_node: dict[int, int]
     ports: list[GuestPort] = field(default_factory=list)
     devices: list[GuestDevice] = field(default_factory=list)
-    _of: dict[tuple[Address, ...], str] = field(default_factory=dict)
-    _expanders: dict[int, str] = field(default_factory=dict)
+    expanders: dict[int, str] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _slots: dict[str | None, int] = field(default_factory=dict)
 
-    def place(self, place: Place, *, mirrored: bool) -> None:
-        """Put one device on a port of its own: below its mirrored switches, or on a root port."""
-        above = [port for port in reversed(tuple(self.host.ancestors(place.function)))]
-        switches = [port for port in above if port.port_type is PortType.UPSTREAM] if mirrored else []
-        root = self._mirror(next((port for port in above if port.port_type is PortType.ROOT_PORT), None))
-        node = _node(place.function)
-        if not switches:
-            port = self._add(GuestPortKind.ROOT, self._bus(node), node, root)
-        else:
-            parent = self._switch(switches, node, root)
-            port = self._add(GuestPortKind.DOWNSTREAM, parent, node, self._mirror(above[-1] if above else None))
-        self.devices.append(replace(place.device, port=port, slot=0))
+    def expand(self, numbers: Sequence[int]) -> None:
+        """An expander for each NUMA node that the devices are on, so that the guest sees which are local to which."""
+        for number in numbers:
+            self.expanders[number] = self.port(f"pxb-numa{number}", GuestPortKind.EXPANDER, None, numa_node=self.guest_node.get(number))
 
-    def _mirror(self, port: Function | None) -> Address | None:
-        return port.address if port is not None else None
+    def port(self, name: str, kind: GuestPortKind, parent: str | None, *, mirrors: Address | None = None, numa_node: int | None = None) -> str:
+        slot = self._slots.get(parent, FIRST_SLOT if parent is None else 0)
+        self._slots[parent] = slot + 1
+        self.ports.append(GuestPort(name, kind, parent, slot, chassis=len(self.ports) + 1, numa_node=numa_node, mirrors=mirrors))
+        return name
 
-    def _switch(self, switches: list[Function], node: int | None, root: Address | None) -> str:
-        """The guest's upstream port that stands for the last of `switches`, made with all above it where it is not there yet."""
-        key = tuple(switch.address for switch in switches)
-        if key not in self._of:
-            if len(switches) == 1:
-                above = self._add(GuestPortKind.ROOT, self._bus(node), node, root)
+    def numbered(self, stem: str) -> str:
+        number = self._numbers.get(stem, 0)
+        self._numbers[stem] = number + 1
+        return f"{stem}{number}"
+
+    def above(self, device: GuestDevice) -> str | None:
+        number = self.facts.host[_source(device)].numa_node
+        return self.expanders.get(number) if isinstance(number, int) else None
+
+    def place(self, device: GuestDevice, port: str, slot: int = 0) -> None:
+        self.devices.append(replace(device, port=port, slot=slot))
+
+    def alone(self, device: GuestDevice, *, mirrors: Address | None = None) -> None:
+        self.place(device, self.port(self.numbered("rp"), GuestPortKind.ROOT, self.above(device), mirrors=mirrors))
+
+    def replicate(self, devices: list[GuestDevice]) -> None:
+        """A root port for each of the host's that has some of the devices below, and its switches below that."""
+        roots: dict[Address, list[GuestDevice]] = {}
+        for device in devices:
+            roots.setdefault(self.facts.root[_source(device)], []).append(device)
+        for root in sorted(roots):
+            below = roots[root]
+            mirrors = root if self.facts.host[root].is_bridge else None
+            tops = sorted({chain[0] for device in below if (chain := self.facts.chain[_source(device)])})
+            if not tops and len(below) == 1:
+                self.alone(below[0], mirrors=mirrors)
+                continue
+            top = self.port(self.numbered("swrp"), GuestPortKind.ROOT, self.above(below[0]), mirrors=mirrors)
+            if len(tops) == 1:
+                self.switch(tops[0], top, below, 1)
             else:
-                between = self.host.parent(switches[-1])
-                above = self._add(GuestPortKind.DOWNSTREAM, self._switch(switches[:-1], node, root), node, self._mirror(between))
-            self._of[key] = self._add(GuestPortKind.UPSTREAM, above, node, switches[-1].address)
-        return self._of[key]
+                self.joint(tops, top, below)
 
-    def _bus(self, node: int | None) -> str | None:
-        """The root bus for a node's ports: the expander of that node, or the guest's own root bus."""
-        if not self.spread or node is None:
-            return None
-        if node not in self._expanders:
-            self._expanders[node] = self._add(GuestPortKind.EXPANDER, None, node, None)
-        return self._expanders[node]
+    def joint(self, tops: list[Address], parent: str, below: list[GuestDevice]) -> None:
+        """A switch of the guest's own where the host has several functions, or switches, on the bus of one root port."""
+        upstream = self.port(self.numbered("swup"), GuestPortKind.UPSTREAM, parent)
+        for device in below:
+            if not self.facts.chain[_source(device)]:
+                self.place(device, self.port(self.numbered("swdp"), GuestPortKind.DOWNSTREAM, upstream))
+        for top in tops:
+            inside = [device for device in below if self.facts.chain[_source(device)][:1] == (top,)]
+            self.switch(top, self.port(self.numbered("swdp"), GuestPortKind.DOWNSTREAM, upstream), inside, 1)
 
-    def bridge(self, companions: list[Place]) -> None:
-        """A PCIe-to-PCI bridge on a root port of its own, with the companions in its slots from 1 (0 is its hot-plug controller's)."""
-        root = self._add(GuestPortKind.ROOT, None, None, None)
-        port = self._add(GuestPortKind.BRIDGE, root, None, None)
-        for index, place in enumerate(companions):
-            if index and index % 31 == 0:
-                root = self._add(GuestPortKind.ROOT, None, None, None)
-                port = self._add(GuestPortKind.BRIDGE, root, None, None)
-            self.devices.append(replace(place.device, port=port, slot=1 + index % 31))
+    def switch(self, address: Address, parent: str, below: list[GuestDevice], depth: int) -> None:
+        """One of the host's switches with the devices below it; those with fewer than `depth` switches above are its own."""
+        upstream = self.port(self.numbered("swup"), GuestPortKind.UPSTREAM, parent, mirrors=address)
+        nested: dict[Address, list[GuestDevice]] = {}
+        for device in below:
+            chain = self.facts.chain[_source(device)]
+            if len(chain) > depth:
+                nested.setdefault(chain[depth], []).append(device)
+            else:
+                self.place(device, self.port(self.numbered("swdp"), GuestPortKind.DOWNSTREAM, upstream, mirrors=self._port_above(_source(device), address)))
+        for inner in sorted(nested):
+            port = self.port(self.numbered("swdp"), GuestPortKind.DOWNSTREAM, upstream, mirrors=self._port_above(inner, address))
+            self.switch(inner, port, nested[inner], depth + 1)
 
-    def _add(self, kind: GuestPortKind, parent: str | None, node: int | None, mirrors: Address | None) -> str:
-        names = {GuestPortKind.EXPANDER: "pxb", GuestPortKind.ROOT: "rp", GuestPortKind.UPSTREAM: "up", GuestPortKind.DOWNSTREAM: "dn", GuestPortKind.BRIDGE: "br"}
-        number = sum(port.kind is kind for port in self.ports)
-        siblings = sum(port.parent == parent for port in self.ports)
-        single = kind in (GuestPortKind.UPSTREAM, GuestPortKind.BRIDGE)
-        slot = 0 if single else siblings + (FIRST_SLOT if parent is None else 0)
-        chassis = 1 + sum(port.chassis > 0 for port in self.ports) if kind in (GuestPortKind.ROOT, GuestPortKind.DOWNSTREAM) else 0
-        bus_nr = 0x20 * (number + 1) if kind is GuestPortKind.EXPANDER else None
-        identity = f"{names[kind]}{node if kind is GuestPortKind.EXPANDER else number}"
-        self.ports.append(GuestPort(identity, kind, parent, slot, chassis, node, bus_nr, mirrors))
-        return identity
+    def _port_above(self, address: Address, switch: Address) -> Address | None:
+        """The host's downstream port of `switch` that `address` is below."""
+        last = None
+        for port in self.facts.host.ancestors(self.facts.host[address]):
+            if port.address == switch:
+                break
+            last = port.address
+        return last
+
+    def bridge(self, devices: list[GuestDevice]) -> None:
+        """Companions on PCIe-to-PCI bridges, as conventional devices."""
+        for number, device in enumerate(devices):
+            if number % BRIDGE_SLOTS == 0:
+                port = self.port(self.numbered("pcibr"), GuestPortKind.BRIDGE, None)
+            self.place(device, port, 1 + number % BRIDGE_SLOTS)
+
+    def finished(self) -> tuple[GuestPort, ...]:
+        """All ports; expanders get bus numbers that leave room for what is below the root bus and each other."""
+        parents = {port.id: port.parent for port in self.ports}
+
+        def expander_of(port: GuestPort) -> str | None:
+            here: str | None = port.id
+            while here is not None and here not in self.expanders.values():
+                here = parents[here]
+            return here
+
+        buses = {name: sum(expander_of(port) == name for port in self.ports) for name in [None, *self.expanders.values()]}
+        following = max(_FIRST_EXPANDER_BUS, _rounded(1 + buses[None] + _BUS_STEP))
+        numbers: dict[str, int] = {}
+        for name in self.expanders.values():
+            numbers[name] = following
+            following = _rounded(following + buses[name])
+        return tuple(replace(port, bus_nr=numbers.get(port.id)) for port in self.ports)
 
 
-def _cliques(host: Host, devices: list[GuestDevice]) -> list[GuestDevice]:
-    """NVIDIA GPUs of a flattened guest that share a host switch get one P2P approval clique, as their driver sees no switch (Kata VRA)."""
-    gpus = [device for device in devices if device.companion_of is None and host[device.vf_of or device.address].kind is Kind.GPU
-            and host[device.vf_of or device.address].vendor_id == _NVIDIA]
-    islands: list[list[GuestDevice]] = []
+def _rounded(number: int) -> int:
+    return -(-number // _BUS_STEP) * _BUS_STEP
+
+
+def _with_cliques(facts: Facts, devices: list[GuestDevice]) -> list[GuestDevice]:
+    """NVIDIA's P2P approval: GPUs of one NUMA node form a clique, where the guest has several (kata-vra.md: "usually one per socket")."""
+    own = [device for device in devices if device.companion_of is None]
+    gpus = [device for device in own if (function := facts.host[_source(device)]).kind is Kind.GPU and function.vendor_id == _NVIDIA]
+    if len(gpus) < 2:
+        return devices
+    cliques: list[list[GuestDevice]] = []
     for gpu in gpus:
-        island = next((island for island in islands if tree_class(host, host[island[0].address], host[gpu.address]) <= PeerClass.PXB), None)
-        if island is None:
-            islands.append([gpu])
+        home = next((clique for clique in cliques if tree_class(facts.host, facts.host[_source(gpu)], facts.host[_source(clique[0])]) <= PeerClass.PHB), None)
+        if home is None:
+            cliques.append([gpu])
         else:
-            island.append(gpu)
-    clique = {gpu.address: number for number, island in enumerate(island for island in islands if len(island) > 1) for gpu in island}
-    return [replace(device, clique=clique.get(device.address)) for device in devices]
-
+            home.append(gpu)
+    number = {gpu.address: index for index, clique in enumerate(cliques[:_MOST_CLIQUES]) for gpu in clique}
+    return [replace(device, clique=number.get(device.address)) for device in devices]
 

@@ -1,0 +1,45 @@
+"""Why there is no plan: the fewest constraints that cannot hold together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simkit.solve.bounds import contradiction
+from simkit.solve.cpsat import Assignment, Impossible, OutOfTime, decide
+from simkit.solve.labels import Label, What
+from simkit.solve.problem import Problem
+
+_FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.TEE, What.GROUP, What.NEAR, What.PEERS, What.COUNT)
+"""What is tried without first, so that what remains is told in terms of devices where it can be."""
+
+
+def feasible(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> Assignment | Impossible | OutOfTime:
+    """Whether the active constraints can hold together: by counting, else by CP-SAT."""
+    if contradiction(problem, active):
+        return Impossible()
+    return decide(problem, active, seed=seed, optimise=False)
+
+
+def minimal_core(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> tuple[tuple[Label, ...], bool]:
+    """Constraints that cannot hold together, none of which can be left out, in the order of `labels`; whether that was proven of each.
+
+    A deletion filter: each constraint in turn is left out, and stays out where what remains is still impossible.
+    """
+    core = list(contradiction(problem, active) or active)
+    proven = True
+    for label in sorted(core, key=lambda label: (_FIRST_TO_GO.index(label.what), label)):
+        if label not in core:
+            continue
+        without = [other for other in core if other != label and not _hangs_on(other, label)]
+        answer = feasible(problem, without, seed=seed)
+        if isinstance(answer, Impossible):
+            core = without
+        elif isinstance(answer, OutOfTime):
+            proven = False
+    order = {label: number for number, label in enumerate(problem.labels())}
+    return tuple(sorted(core, key=lambda label: order[label])), proven
+
+
+def _hangs_on(other: Label, label: Label) -> bool:
+    """A bound on devices says nothing once the devices are not asked for."""
+    return label.what is What.COUNT and other.what in (What.PEERS, What.NEAR) and (other.guest, other.request) == (label.guest, label.request)

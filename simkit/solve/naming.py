@@ -1,0 +1,53 @@
+"""From what the engine chose to guests: virtual functions by index, companions, trees, CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simkit.model.address import Address
+from simkit.model.guest import GuestDevice, GuestPlan
+from simkit.model.unknown import is_known
+from simkit.model.workload import GuestRequest, Share
+from simkit.semantics.sriov import vf_address
+from simkit.solve.because import because
+from simkit.solve.cpsat import Assignment
+from simkit.solve.problem import Problem
+from simkit.solve.processors import guest_nodes
+from simkit.solve.topology import tree
+
+
+def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
+    """The guests of a plan, in the order of the workload."""
+    nodes = guest_nodes(problem, assignment)
+    free = {address: list(indices) for address, indices in problem.facts.virtual.items()}
+    number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions}
+    made = []
+    for guest in problem.workload.guests:
+        devices = list(_devices(problem, guest, assignment, free, number))
+        ports, placed = tree(problem.facts, guest.topology, devices, nodes[guest.name])
+        made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name]))
+    owners = {device.address: guest.name for guest in made for device in guest.devices}
+    return tuple(because(problem, plan, owners) for plan in made)
+
+
+def _devices(problem: Problem, guest: GuestRequest, assignment: Assignment, free: dict[Address, list[int]],
+             number: dict[Address, int | None]) -> Iterator[GuestDevice]:
+    physical: list[Address] = []
+    for index, request in enumerate(guest.devices):
+        for address in assignment.chosen[guest.name, index]:
+            if request.share is Share.PF:
+                physical.append(address)
+                yield GuestDevice(address, "", group=number[address])
+            else:
+                which = free[address].pop(0)
+                place = vf_address(problem.host[address], which)
+                assert is_known(place)
+                yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which)
+    seen = set(physical)
+    for address in sorted(physical):
+        for other in problem.facts.members[address]:
+            if other not in seen:
+                seen.add(other)
+                mates = [mate for mate in sorted(physical) if mate in problem.facts.members[other]]
+                lead = next((mate for mate in mates if mate.slot == other.slot), mates[0])
+                yield GuestDevice(other, "", group=number[other], companion_of=lead)

@@ -1,0 +1,171 @@
+"""A contradiction in sentences that end at lines of the workload and the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from simkit.model.address import Address
+from simkit.model.function import Kind
+from simkit.model.place import Place
+from simkit.model.route import PeerClass
+from simkit.model.unknown import is_known
+from simkit.model.workload import Share
+from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
+from simkit.solve.answer import Reason
+from simkit.solve.core import feasible
+from simkit.solve.cpsat import Assignment
+from simkit.solve.facts import fits
+from simkit.solve.labels import Label, What, describe, listed, noun
+from simkit.solve.naming import guests
+from simkit.solve.problem import Problem, Wish
+
+_GIB = 1 << 30
+_SHOWN = 4
+
+
+def reasons(problem: Problem, core: Sequence[Label]) -> tuple[Reason, ...]:
+    """One reason for each label of a minimal core, in its order."""
+    teller = _Teller(problem, tuple(core))
+    return tuple(teller.reason(label) for label in core)
+
+
+class _Teller:
+    def __init__(self, problem: Problem, core: tuple[Label, ...]) -> None:
+        self.problem, self.core = problem, core
+        self.host, self.workload = problem.host, problem.workload
+
+    def reason(self, label: Label) -> Reason:
+        tell: dict[What, Callable[[Label], tuple[str, tuple[Place, ...]]]] = {
+            What.COUNT: self._count, What.PEERS: self._peers, What.NEAR: self._near, What.TEE: self._tee,
+            What.CPUS: self._cpus, What.MEMORY: self._memory, What.LIMITS: self._limits, What.GROUP: self._group}
+        text, places = tell[label.what](label)
+        return Reason(text, tuple(dict.fromkeys((self.problem.place(label), *places))))
+
+    def _same(self, label: Label) -> list[Label]:
+        return [other for other in self.core if other.what is label.what]
+
+    def _count(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        wish = self.problem.wish(label)
+        text = f"{wish.guest} asks for {describe(wish.request)}"
+        rivals = [other for each in self._same(label) if (other := self.problem.wish(each)) is not wish and self._compete(wish, other)]
+        last = max([label, *(Label(each.guest, What.COUNT, each.index) for each in rivals)], key=self.core.index)
+        if label != last:
+            return text, ()
+        there, places = self._there(wish)
+        taken = sum(each.request.count for each in rivals)
+        room = len({*wish.candidates, *(address for each in rivals for address in each.candidates)})
+        tail = ""
+        if rivals and wish.request.share is Share.PF and taken <= room:
+            by = list(dict.fromkeys("its other request" if each.guest == wish.guest else each.guest for each in rivals))
+            left = room - taken
+            tail = f"; {listed(by)} {'takes' if len(by) == 1 else 'take'} {taken}, {left} {'is' if left == 1 else 'are'} left"
+        return f"{text}; {there}{tail}", places
+
+    def _compete(self, wish: Wish, other: Wish) -> bool:
+        return wish.request.share is other.request.share and not set(wish.candidates).isdisjoint(other.candidates)
+
+    def _there(self, wish: Wish) -> tuple[str, tuple[Place, ...]]:
+        """What the host has of the kind, and why some of it cannot be handed out."""
+        request, facts = wish.request, self.problem.facts
+        fitting = [function for function in self.host.functions if fits(function, request)]
+        refused = {function.address: why for function in fitting if (why := facts.refusal(function, request.share)) is not None}
+        model = f"{request.model} " if request.model else ""
+        if not fitting:
+            others = len([function for function in self.host.of_kind(request.kind) if not function.is_vf])
+            among = f" among its {others} {noun(request.kind, others)}" if others else ""
+            return f"{self.host.name} has no {model}{noun(request.kind, 1)}{among}", (self.host.places.root,)
+        places = tuple(self.host.where(f"{self.host[address].path}/usage") for address in sorted(refused))[:_SHOWN]
+        if request.share is Share.VF:
+            total = sum(len(facts.virtual[address]) for address in wish.candidates)
+            head = f"{self.host.name} has {total} such on its {len(wish.candidates)} {noun(request.kind, len(wish.candidates))} that can have them"
+        else:
+            head = f"{self.host.name} has {len(fitting)}"
+        if not refused:
+            return head, (self.host.places.root,)
+        told = list(refused.values())
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        usable = f", of which {len(wish.candidates)} can be handed out" if request.share is Share.PF else ""
+        return f"{head}{usable} ({'; '.join(told[:_SHOWN])}{more})", places or (self.host.places.root,)
+
+    def _peers(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        wish = self.problem.wish(label)
+        bound = wish.request.peers
+        assert bound is not None
+        largest = max((self._within(wish, address, bound) for address in wish.candidates), key=len, default=[])
+        many = noun(wish.request.kind, 2)
+        text = f"{wish.guest} wants its {describe(wish.request)} at most {bound} from each other"
+        if not largest or len(largest) >= len(wish.candidates):
+            return text, ()
+        which = f" ({listed([str(address) for address in largest])})" if len(largest) <= _SHOWN else ""
+        return f"{text}; at most {len(largest)} {many} of {self.host.name} are that near{which}", (self.host.places.root,)
+
+    def _within(self, wish: Wish, start: Address, bound: PeerClass) -> list[Address]:
+        found = [start]
+        for other in wish.candidates:
+            if other != start and all(self.problem.facts.nearness(other, each) <= bound for each in found):
+                found.append(other)
+        return sorted(found)
+
+    def _near(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        wish = self.problem.wish(label)
+        for_gpus = [other for other in self.problem.wishes if other.guest == wish.guest and other.request.kind is Kind.GPU]
+        gpus = sorted({address for other in for_gpus for address in other.candidates})
+        text = f"{wish.guest} wants each of its {describe(wish.request)} at most {wish.request.near} from a GPU of its own"
+        asked = sum(other.request.count for other in for_gpus)
+        if asked < wish.request.count:
+            return f"{text}; it asks for {asked} {noun(Kind.GPU, asked)}", ()
+        if not gpus or not wish.candidates:
+            return text, ()
+        nearest = min(self.problem.facts.nearness(a, b) for a in wish.candidates for b in gpus)
+        if wish.request.near is not None and nearest > wish.request.near:
+            return f"{text}; on {self.host.name} no {noun(wish.request.kind, 1)} is nearer to a GPU than {nearest}", (self.host.places.root,)
+        near = {a for a in wish.candidates for b in gpus if wish.request.near is not None and self.problem.facts.nearness(a, b) <= wish.request.near}
+        count = f"{len(near)} {noun(wish.request.kind, len(near))} {'is' if len(near) == 1 else 'are'}"
+        return f"{text}; on {self.host.name} {count} that near to one", (self.host.places.root,)
+
+    def _tee(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        guest = self.workload.guest(label.guest)
+        assert is_known(self.host.tees)
+        offered = {tee.kind: tee.max_guests for tee in self.host.tees}
+        if guest.tee in offered:
+            return f"{guest.name} asks for {guest.tee}, of which the host has keys for {offered[guest.tee]} guests", (self.host.where("tees"),)
+        return f"{guest.name} asks for {guest.tee}; {self.host.name} offers {listed([str(kind) for kind in offered])}", (self.host.where("tees"),)
+
+    def _cpus(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        guest = self.workload.guest(label.guest)
+        text = f"{guest.name} asks for {guest.cpus} CPUs"
+        if label != self._same(label)[-1]:
+            return text, ()
+        threads = self.problem.threads
+        total = sum(cores for _, cores, _ in self.problem.nodes)
+        whole = f", handed out in whole cores of {threads}" if threads > 1 else ""
+        return f"{text}; {self.host.name} has {total * threads}{whole}", (self.host.where("numa_nodes"),)
+
+    def _memory(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        guest = self.workload.guest(label.guest)
+        text = f"{guest.name} asks for {guest.memory_bytes / _GIB:g} GiB of memory"
+        if label != self._same(label)[-1]:
+            return text, ()
+        total = sum(room or 0 for _, _, room in self.problem.nodes)
+        return f"{text}; {self.host.name} has {total / _GIB:g} GiB", (self.host.where("numa_nodes"),)
+
+    def _limits(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        guest = self.workload.guest(label.guest)
+        text = f"{guest.name} wants a {guest.topology} topology"
+        short = list(self._shortfalls(label))
+        room = f"which has room for {MOST_ROOT_PORTS} root ports and {MOST_SWITCH_PORTS} switch ports"
+        return f"{text}; that takes {listed(short)}" if short else f"{text}, {room}", ()
+
+    def _shortfalls(self, label: Label) -> Iterator[str]:
+        """What would be too much in the tree of a plan that ignores this limit."""
+        free = [other for other in self.core if other != label]
+        answer = feasible(self.problem, free)
+        if isinstance(answer, Assignment):
+            chosen = {(wish.guest, wish.index): answer.chosen.get((wish.guest, wish.index), ()) for wish in self.problem.wishes}
+            for plan in guests(self.problem, Assignment(chosen, answer.cores, answer.memory)):
+                if plan.name == label.guest:
+                    yield from shortfalls(plan.ports, plan.devices)
+
+    def _group(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        members = [address for address in self.problem.facts.members[label.group] if address in self.problem.candidates]
+        return f"{listed([str(address) for address in members])} share an IOMMU group, which goes to one guest whole", ()

@@ -1,0 +1,111 @@
+"""How many ports a guest's tree will need, as sums over what an engine chooses; `simkit.solve.topology` builds that tree.
+
+Source of the limits: `simkit.semantics.guest_limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simkit.model.address import Address
+from simkit.model.function import Kind
+from simkit.model.workload import GuestRequest, Share, Topology
+from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, RESERVED_SLOTS, ROOT_BUS_SLOTS
+
+if TYPE_CHECKING:
+    from simkit.solve.cpsat import Encoding
+
+ON_PORTS = (Kind.GPU, Kind.NIC, Kind.NVME, Kind.STORAGE, Kind.NVSWITCH)
+"""Companions of these kinds get ports; others (a card's audio, USB) are conventional devices on a PCIe-to-PCI bridge: slots, no I/O windows (kata-vra.md)."""
+
+BRIDGE_SLOTS = 31
+"""Slots of a bridge for devices: 0 is its hot-plug controller's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Sums, by what they count; `bridged` are devices on bridges, `most` bounds on the three before."""
+
+    root: list[Any]
+    switch: list[Any]
+    bridged: list[Any]
+    most: tuple[int, int, int]
+
+
+def at_most(ports: Ports) -> Iterator[tuple[Any, int]]:
+    """The sums that could go past a limit, with it."""
+    limits = (MOST_ROOT_PORTS, MOST_SWITCH_PORTS, (ROOT_BUS_SLOTS - RESERVED_SLOTS - MOST_ROOT_PORTS) * BRIDGE_SLOTS)
+    for terms, most, limit in zip((ports.root, ports.switch, ports.bridged), ports.most, limits, strict=True):
+        if terms and most > limit:
+            yield sum(terms), limit
+
+
+def ports(encoding: Encoding, guest: GuestRequest) -> Ports:
+    """The ports of a guest: as many root ports as devices, or the host's switches anew."""
+    devices = _devices(encoding, guest)
+    bridged = [term for address, terms in devices.items() for term in terms[1]]
+    own = {address: terms[0] for address, terms in devices.items() if terms[0]}
+    count = sum(wish.request.count for wish in encoding.wanted() if wish.guest == guest.name) + sum(len(terms[1]) + terms[2] for terms in devices.values())
+    if guest.topology is Topology.FLATTEN:
+        return Ports([term for terms in own.values() for term in terms], [], bridged, (count, 0, count))
+    return _replicated(encoding, own, bridged, count)
+
+
+def _devices(encoding: Encoding, guest: GuestRequest) -> dict[Address, tuple[list[Any], list[Any], int]]:
+    """By function: how often it needs a port of its own, how often a bridge's slot, how often at most the former as a companion."""
+    found: dict[Address, tuple[list[Any], list[Any], int]] = {}
+    facts, host = encoding.problem.facts, encoding.problem.host
+    groups: dict[Address, None] = {}
+    for wish in encoding.wanted():
+        if wish.guest == guest.name:
+            for address in wish.candidates:
+                found.setdefault(address, ([], [], 0))[0].append(encoding.take[wish.guest, wish.index, address])
+                if wish.request.share is Share.PF:
+                    groups[facts.members[address][0]] = None
+    for group in groups:
+        for address in facts.members[group]:
+            along = encoding.owns(group, guest.name) - sum(encoding.takers(address, Share.PF, guest.name))
+            own, bridged, most = found.get(address, ([], [], 0))
+            if len(facts.members[group]) > 1:
+                conventional = host[address].kind not in ON_PORTS
+                found[address] = (own, [*bridged, along], most) if conventional else ([*own, along], bridged, most + 1)
+    return found
+
+
+def _replicated(encoding: Encoding, own: dict[Address, list[Any]], bridged: list[Any], count: int) -> Ports:
+    facts, model = encoding.problem.facts, encoding.model
+    roots: dict[Address, list[Address]] = {}
+    switches: dict[Address, list[Any]] = {}
+    for address, terms in own.items():
+        roots.setdefault(facts.root[address], []).append(address)
+        for switch in facts.chain[address]:
+            switches.setdefault(switch, []).extend(terms)
+    touched = {switch: _some(encoding, terms, count) for switch, terms in switches.items()}
+    root, switch_ports = [], []
+    for below in roots.values():
+        root.append(_some(encoding, [term for address in below for term in own[address]], count))
+        tops = sorted({facts.chain[address][0] for address in below if facts.chain[address]})
+        direct = [term for address in below if not facts.chain[address] for term in own[address]]
+        switch_ports += [touched[top] for top in tops] if len(tops) > 1 else []
+        if direct:
+            several = model.new_bool_var("")
+            for top in tops:
+                model.add(several >= touched[top])
+            model.add(sum(direct) <= 1 + count * several)
+            on_switch = model.new_int_var(0, count, "")
+            model.add(on_switch >= sum(direct) - count * (1 - several))
+            switch_ports.append(on_switch)
+    nested = [switch for switch in touched if any(switch in facts.chain[address][1:] for address in own)]
+    switch_ports += [touched[switch] for switch in nested]
+    switch_ports += [term for address, terms in own.items() if facts.chain[address] for term in terms]
+    deepest = max((len(facts.chain[address]) for address in own), default=0)
+    return Ports(root, switch_ports, bridged, (min(count, len(roots)), count * (1 + deepest), count))
+
+
+def _some(encoding: Encoding, terms: list[Any], most: int) -> Any:
+    """At least 1 where the sum of terms is above 0."""
+    touched = encoding.model.new_bool_var("")
+    encoding.model.add(sum(terms) <= max(most, 1) * touched)
+    return touched
