@@ -66,8 +66,8 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
     """
     cardbus = len(config) == CARDBUS and config[0x0E] & 0x7F == 2
     if len(config) not in (HEADER, CONVENTIONAL, EXTENDED) and not cardbus:
-        raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}", where=where,
-                                   remedy="copy the `config` file again, as root for all of it: this copy is truncated")
+        raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}",
+                                   where=where, remedy="copy the `config` file again, as root for all of it: this copy is truncated")
     if config.count(0xFF, 0, HEADER) == HEADER:
         return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
     vendor, device = struct.unpack_from("<HH", config, 0)
