@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tarfile
+import stat
 from pathlib import Path
 from typing import Protocol
 
-from simkit.errors import SimkitError, UnreadableSource, UnsafeArchive
+from simkit.errors import UnreadableSource
+from simkit.formats.tar import Member, MemberKind, members, unpacked
 
-MOST_MEMBERS = 1_000_000
-MOST_UNPACKED = 512 << 20
 MOST_FILE = 1 << 20
 MOST_LINKS = 40
 
@@ -45,20 +45,46 @@ class FolderFiles:
     """A folder, `/` for the machine itself."""
 
     def __init__(self, root: Path) -> None:
-        """A folder that holds `sys` is the root; so is one that holds a single folder that does, or `sys` itself."""
+        """A folder that holds `sys` is the root; so is one that holds a single folder that does, or `sys` itself.
+
+        Raises:
+            UnreadableSource: none of these, or it cannot be read.
+        """
         self.name = str(root)
-        self._root = _with_sys(root)
+        try:
+            self._root = os.path.realpath(_with_sys(root))
+        except OSError as error:
+            raise UnreadableSource(f"cannot be read: {error.strerror}", where=str(root), remedy="check the path and your permissions") from None
+        self._outside: dict[str, bool] = {}
 
     def _at(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 (called for every fact; pathlib costs more than the reading)
 
+    def _leaves(self, path: str) -> bool:
+        """Whether the folder that `path` lies in is outside of the root, by a link on the way."""
+        folder = os.path.dirname(path)  # noqa: PTH120
+        if folder not in self._outside:
+            self._outside[folder] = self._inside(os.path.realpath(self._at(folder))) is None
+        return self._outside[folder]
+
+    def _inside(self, real: str) -> str | None:
+        """The rest of a real path below the root, None if it is not below."""
+        if real == self._root:
+            return "."
+        base = self._root.rstrip("/") + "/"
+        return real[len(base) :] if real.startswith(base) else None
+
     def read(self, path: str, *, most: int = MOST_FILE) -> bytes | None:
         """See `Files`."""
-        try:
-            descriptor = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:
+        if self._leaves(path):
             return None
         try:
+            descriptor = self._open(path)
+        except (OSError, ValueError):
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
             parts, left = [], most
             while left > 0 and (part := os.read(descriptor, left)):
                 parts.append(part)
@@ -69,30 +95,45 @@ class FolderFiles:
         finally:
             os.close(descriptor)
 
+    def _open(self, path: str) -> int:
+        """Open without waiting and without leaving the root; a link as last part is followed only inside."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self._at(path), flags)
+        except OSError as error:
+            inside = self.realpath(path) if error.errno == errno.ELOOP else None
+            if inside is None:
+                raise
+            return os.open(self._at(inside), flags)
+
     def listdir(self, path: str) -> tuple[str, ...]:
         """See `Files`."""
+        if self._leaves(f"{path}/x"):
+            return ()
         try:
             return tuple(sorted(os.listdir(self._at(path))))  # noqa: PTH208
-        except OSError:
+        except (OSError, ValueError):
             return ()
 
     def readlink(self, path: str) -> str | None:
         """See `Files`."""
+        if self._leaves(path):
+            return None
         try:
             return os.readlink(self._at(path))  # noqa: PTH115
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def realpath(self, path: str) -> str | None:
         """See `Files`."""
-        real = os.path.realpath(self._at(path))
-        root = os.path.realpath(self._root)
-        inside = os.path.relpath(real, root)
-        return inside if not inside.startswith("..") and os.path.exists(real) else None  # noqa: PTH110
+        try:
+            return self._inside(os.path.realpath(self._at(path), strict=True))
+        except (OSError, ValueError):
+            return None
 
     def denied(self, path: str) -> bool:
         """See `Files`."""
-        return os.path.exists(self._at(path)) and not os.access(self._at(path), os.R_OK)  # noqa: PTH110
+        return not self._leaves(path) and os.path.exists(self._at(path)) and not os.access(self._at(path), os.R_OK)  # noqa: PTH110
 
 
 def _with_sys(root: Path) -> str:
@@ -110,46 +151,37 @@ class TarFiles:
     """A tar, compressed or not, read into memory; nothing is unpacked to disk."""
 
     def __init__(self, path: Path) -> None:
-        """Read all members.
+        """Read the list of members.
 
         Raises:
-            UnsafeArchive: a member that leaves the folder, too many members or bytes.
+            UnsafeArchive: a member that leaves the folder, a device node, too many members or bytes.
             UnreadableSource: no tar, or truncated.
         """
         self.name = str(path)
-        self._files: dict[str, bytes] = {}
+        self._data = unpacked(path)
+        self._files: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         self._folders: dict[str, set[str]] = {"": set()}
         self._real: dict[str, str | None] = {}
-        try:
-            with tarfile.open(path) as archive:
-                self._load(archive)
-        except SimkitError:
-            raise
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise UnreadableSource(f"cannot be read as a tar: {error}", where=self.name, remedy="is the file complete? make it anew") from None
-        self._strip()
+        for member in members(self._data, where=self.name):
+            self._add(member)
+        self._prefix = self._top()
 
-    def _load(self, archive: tarfile.TarFile) -> None:
-        size = 0
-        for number, member in enumerate(archive):
-            path = _inside(member.name, self.name)
-            size += member.size
-            if number >= MOST_MEMBERS or size > MOST_UNPACKED:
-                raise UnsafeArchive(f"unpacks to over {MOST_UNPACKED >> 20} MiB or {MOST_MEMBERS} members", where=self.name, remedy="give the sysfs capture of one machine only")
-            if member.issym():
-                self._links[path] = member.linkname
-            elif member.islnk():
-                target = _inside(member.linkname, self.name)
-                self._files[path] = self._files.get(target, b"")
-            elif member.isreg():
-                data = archive.extractfile(member)
-                self._files[path] = data.read() if data is not None and member.size <= MOST_FILE else b""
-            elif member.isdir():
-                self._folders.setdefault(path, set())
-            else:
-                continue
-            self._register(path)
+    def _add(self, member: Member) -> None:
+        """A later member takes the place of an earlier one, as when unpacking."""
+        match member.kind:
+            case MemberKind.LINK:
+                self._links[member.path] = member.target
+            case MemberKind.FOLDER:
+                self._folders.setdefault(member.path, set())
+            case MemberKind.FILE:
+                self._files[member.path] = (member.start, member.size)
+            case MemberKind.SAME:
+                if member.target not in self._files:
+                    raise UnreadableSource(f"member {member.path!r} is the same as {member.target!r}, which is not there", where=self.name,
+                                           remedy="make the archive anew")
+                self._files[member.path] = self._files[member.target]
+        self._register(member.path)
 
     def _register(self, path: str) -> None:
         while path:
@@ -160,19 +192,19 @@ class TarFiles:
             names.add(name)
             path = parent
 
-    def _strip(self) -> None:
-        """Enter the folder that holds `sys`."""
-        prefix = ""
-        while "sys" not in self._folders.get(prefix, ()):
-            below = [f"{prefix}/{name}".strip("/") for name in self._folders.get(prefix, ())]
-            if len(below) != 1:
-                raise UnreadableSource("holds no sysfs tree", where=self.name, remedy="give a tar with `sys` in it, at the top or in one folder")
-            prefix = below[0]
-        self._prefix = prefix
+    def _top(self) -> str:
+        """The folder that holds `sys`: the archive's own, or one folder below, how deep soever."""
+        here = [""]
+        while here:
+            found = [folder for folder in here if _join(folder, "sys") in self._folders]
+            if len(found) == 1:
+                return found[0]
+            here = [below for folder in here for name in sorted(self._folders[folder]) if (below := _join(folder, name)) in self._folders] if not found else []
+        raise UnreadableSource("holds no sysfs tree", where=self.name, remedy="give a tar of one machine with `sys` in it, at the top or in a folder")
 
     def _resolve(self, path: str) -> str | None:
         """Follow every link on the way; None where it leads outside or in a circle."""
-        full = f"{self._prefix}/{path}".strip("/")
+        full = _join(self._prefix, path)
         if full not in self._real:
             self._real[full] = self._walk(full)
         return self._real[full]
@@ -203,8 +235,8 @@ class TarFiles:
     def read(self, path: str, *, most: int = MOST_FILE) -> bytes | None:
         """See `Files`."""
         real = self._resolve(path)
-        data = self._files.get(real) if real is not None else None
-        return data[:most] if data is not None else None
+        found = self._files.get(real) if real is not None else None
+        return self._data[found[0] : found[0] + min(found[1], most)] if found is not None else None
 
     def listdir(self, path: str) -> tuple[str, ...]:
         """See `Files`."""
@@ -215,27 +247,22 @@ class TarFiles:
         """See `Files`."""
         parent, _, name = path.rpartition("/")
         real = self._resolve(parent)
-        return self._links.get(f"{real}/{name}".strip("/")) if real is not None else None
+        return self._links.get(_join(real, name)) if real is not None else None
 
     def realpath(self, path: str) -> str | None:
         """See `Files`."""
         real = self._resolve(path)
         if real is None or not (real in self._files or real in self._folders):
             return None
-        return real.removeprefix(self._prefix).strip("/")
+        if not self._prefix:
+            return real
+        return real[len(self._prefix) + 1 :] if f"{real}/".startswith(f"{self._prefix}/") else None
 
     def denied(self, path: str) -> bool:  # noqa: ARG002
         """See `Files`; a tar holds only what could be read."""
         return False
 
 
-def _inside(name: str, archive: str) -> str:
-    """A member's path without `./`.
-
-    Raises:
-        UnsafeArchive: it is absolute or climbs out.
-    """
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts:
-        raise UnsafeArchive(f"member {name!r} leaves the archive's folder", where=archive, remedy="make the archive with relative paths; this one may be an attack")
-    return "/".join(parts)
+def _join(folder: str, path: str) -> str:
+    """Both, without a slash at the ends."""
+    return f"{folder}/{path.strip('/')}".strip("/")
