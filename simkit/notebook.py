@@ -1,0 +1,181 @@
+"""simkit in a notebook: hosts, plans and proofs that draw themselves.
+
+    from simkit.notebook import Host
+    host = Host.load("hgx-h100")      # draws the PCIe tree
+    host.groups().to_pandas()         # a frame, one row a function
+    plan = host.solve("two-guests")   # draws the tree with its guests
+    plan.verify("isolation")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from simkit.formats.draw_svg import svg
+from simkit.formats.draw_text import guest_summary, headline
+from simkit.formats.source import open_host, open_policy, open_workload
+from simkit.formats.values import parse_acs
+from simkit.model.address import Address
+from simkit.model.group import Grouping
+from simkit.model.host import Host as HostFacts
+from simkit.model.plan import Plan as PlanData
+from simkit.plan.plan import with_steps
+from simkit.semantics.groups import groups
+from simkit.semantics.outcome import with_acs
+from simkit.semantics.p2p import P2p, matrix
+from simkit.semantics.routes import route
+from simkit.verify.report import Report as ReportData
+from simkit.verify.verify import verify
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simkit.model.route import Route
+    from simkit.solve.answer import Infeasible, Undecided
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Rows of an answer; `to_pandas()` makes them a data frame."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas frame (pandas is imported only here)."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
+        body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in self.rows)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host that draws itself as the PCIe tree."""
+
+    facts: HostFacts
+
+    @classmethod
+    def load(cls, source: str) -> Host:
+        """Any HOST of the command line: a shipped name, a snapshot, a sysfs tree, hwloc or NCCL XML."""
+        return cls(open_host(source))
+
+    def __repr__(self) -> str:
+        """The headline."""
+        return headline(self.facts)
+
+    def _repr_svg_(self) -> str:
+        return svg(self.facts, groups(self.facts))
+
+    @property
+    def grouping(self) -> Grouping:
+        """The IOMMU groups as data."""
+        return groups(self.facts)
+
+    def groups(self) -> Frame:
+        """One row a function: its group, kind, name, and how the group came about."""
+        rows = []
+        for index, group in enumerate(self.grouping.groups):
+            number = index if group.id is None else group.id
+            rows += [(number, str(address), self.facts[address].kind.value, self.facts[address].label, "; ".join(because.text for because in group.because)) for address in group.functions]
+        return Frame(("group", "function", "kind", "name", "because"), tuple(rows))
+
+    def p2p(self, functions: Sequence[str] | None = None) -> Frame:
+        """Peer classes of all pairs of GPUs and NICs, or of the functions named."""
+        from simkit.model.function import Kind
+
+        chosen = [Address.parse(text) for text in functions] if functions else [function.address for function in self.facts.of_kind(Kind.GPU, Kind.NIC) if not function.is_vf]
+        answer: P2p = matrix(self.facts, chosen)
+        rows = tuple((str(address), *(str(cell) for cell in row)) for address, row in zip(answer.functions, answer.nearness, strict=True))
+        return Frame(("", *(str(address) for address in answer.functions)), rows)
+
+    def route(self, source: str, target: str) -> Route:
+        """The way of a request."""
+        return route(self.facts, Address.parse(source), Address.parse(target))
+
+    def what_if(self, *, acs: Mapping[str, str]) -> Host:
+        """The same host with ACS Control of some ports as stated: `{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off."""
+        return Host(with_acs(self.facts, [(Address.parse(port), 0x7F, int(parse_acs(bits))) for port, bits in acs.items()]))
+
+    def solve(self, workload: str) -> Plan | Infeasible | Undecided:
+        """A plan for a workload by shipped name or file, or why there is none."""
+        from simkit.solve.answer import Planned
+        from simkit.solve.solve import solve
+
+        answer = solve(open_workload(workload), self.facts)
+        return Plan(with_steps(answer.plan)) if isinstance(answer, Planned) else answer
+
+    def verify(self, policy: str) -> Report:
+        """A policy decided over the host as it is."""
+        return Report(verify(self.facts, open_policy(policy)), self.facts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan that draws the host with its guests."""
+
+    data: PlanData
+
+    def __repr__(self) -> str:
+        """The guests' summaries."""
+        return "\n\n".join(guest_summary(self.data.host, guest) for guest in self.data.guests)
+
+    def _repr_svg_(self) -> str:
+        return svg(self.data.host, groups(self.data.host), _owners(self.data))
+
+    @property
+    def guests(self) -> Frame:
+        """One row a device: guest, host address, what it is, guest port, virtual function of."""
+        rows = [(guest.name, str(device.address), self.data.host[device.vf_of or device.address].label, device.port, str(device.vf_of or ""))
+                for guest in self.data.guests for device in guest.devices]
+        return Frame(("guest", "device", "name", "port", "vf of"), tuple(rows))
+
+    def what_if(self, *, acs: Mapping[str, str]) -> Plan:
+        """The same plan on the host with other ACS bits."""
+        return Plan(replace(self.data, host=Host(self.data.host).what_if(acs=acs).facts))
+
+    def verify(self, policy: str) -> Report:
+        """A policy decided over what the plan makes of its host."""
+        return Report(verify(self.data, open_policy(policy)), self.data.host, _owners(self.data))
+
+    def render(self, target: str) -> dict[str, str]:
+        """File name to text, for qemu, libvirt, kata, cdi or script."""
+        from simkit.formats.render import artefacts
+
+        return artefacts(self.data, target)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Findings as a table; a counterexample is drawn as the path it takes."""
+
+    data: ReportData
+    host: HostFacts
+    owners: dict[Address, str] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `residual` or `fail`."""
+        return self.data.verdict.value
+
+    @property
+    def findings(self) -> Frame:
+        """One row a property."""
+        return Frame(("property", "outcome", "text"), tuple((finding.property, finding.outcome.value, finding.text) for finding in self.data.findings))
+
+    def _repr_html_(self) -> str:
+        example = next((finding.counterexample for finding in self.data.findings if finding.counterexample), None)
+        path = (example.source, *example.via, example.target) if example else ()
+        picture = svg(self.host, groups(self.host), self.owners, path=path) if path else ""
+        return f"<b>{self.verdict}</b>{self.findings._repr_html_()}{picture}"
+
+
+def _owners(plan: PlanData) -> dict[Address, str]:
+    return {device.vf_of or device.address: guest.name for guest in plan.guests for device in guest.devices}
