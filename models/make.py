@@ -273,7 +273,7 @@ def edge_single() -> tuple[Host, tuple[str, ...]]:
                   driver=driver, reset_methods=("flr", "bus"), ats=UNKNOWN, sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM32, 16 * MIB), Bar(1, BarKind.MEM64, 32 * GIB, prefetchable=True)))
     m2 = board.port("0000:00:06.0", "pci0000:00", "02-02", PortType.ROOT_PORT, (0x8086, 0xA74D), "Core 13th generation x4", gen(16, 4), None, None)
     nvme(board, "0000:02:00.0", m2, 0, usage="root disk")
-    for function, first, what in ((0, 3, "nic"), (4, 4, "nic")):
+    for function, first in ((0, 3), (4, 4)):
         root = board.port(f"0000:00:1c.{function}", "pci0000:00", f"{first:02x}-{first:02x}", PortType.ROOT_PORT, (0x8086, 0x7AB8 + function), "600 series chipset", gen(8, 1), None,
                           Acs(KERNEL_ACS | AcsBits.TB, KERNEL_ACS), multifunction=True)
         board.add(f"0000:{first:02x}:00.0", root, vendor_id=0x8086, device_id=0x15F3, class_code=0x020000, name="I225-V 2.5G", port_type=PortType.ENDPOINT, link=gen(5, 1), numa_node=None,

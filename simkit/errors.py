@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 _SHOWN = 20
 
 
@@ -89,8 +88,9 @@ class StepFailed(SimkitError, RuntimeError):
 
     exit_status = 1
 
-    def __init__(self, what: str, *, step: str = "", path: str = "", written: str = "", read: str = "", remedy: str = "",
-                 faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(
+        self, what: str, *, step: str = "", path: str = "", written: str = "", read: str = "", remedy: str = "", faults: tuple[Fault, ...] = ()
+    ) -> None:
         """`path` is also where the fault is."""
         super().__init__(what, where=path, remedy=remedy, faults=faults)
         self.step = step

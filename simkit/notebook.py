@@ -1,10 +1,10 @@
 """simkit in a notebook: hosts, plans and proofs that draw themselves.
 
-    from simkit.notebook import Host
-    host = Host.load("hgx-h100")      # draws the PCIe tree
-    host.groups().to_pandas()         # a frame, one row a function
-    plan = host.solve("two-guests")   # draws the tree with its guests
-    plan.verify("isolation")
+from simkit.notebook import Host
+host = Host.load("hgx-h100")      # draws the PCIe tree
+host.groups().to_pandas()         # a frame, one row a function
+plan = host.solve("two-guests")   # draws the tree with its guests
+plan.verify("isolation")
 """
 
 from __future__ import annotations
@@ -84,14 +84,21 @@ class Host:
         rows = []
         for index, group in enumerate(self.grouping.groups):
             number = index if group.id is None else group.id
-            rows += [(number, str(address), self.facts[address].kind.value, self.facts[address].label, "; ".join(because.text for because in group.because)) for address in group.functions]
+            rows += [
+                (number, str(address), self.facts[address].kind.value, self.facts[address].label, "; ".join(because.text for because in group.because))
+                for address in group.functions
+            ]
         return Frame(("group", "function", "kind", "name", "because"), tuple(rows))
 
     def p2p(self, functions: Sequence[str] | None = None) -> Frame:
         """Peer classes of all pairs of GPUs and NICs, or of the functions named."""
         from simkit.model.function import Kind
 
-        chosen = [Address.parse(text) for text in functions] if functions else [function.address for function in self.facts.of_kind(Kind.GPU, Kind.NIC) if not function.is_vf]
+        chosen = (
+            [Address.parse(text) for text in functions]
+            if functions
+            else [function.address for function in self.facts.of_kind(Kind.GPU, Kind.NIC) if not function.is_vf]
+        )
         answer: P2p = matrix(self.facts, chosen)
         rows = tuple((str(address), *(str(cell) for cell in row)) for address, row in zip(answer.functions, answer.nearness, strict=True))
         return Frame(("", *(str(address) for address in answer.functions)), rows)
@@ -133,8 +140,11 @@ class Plan:
     @property
     def guests(self) -> Frame:
         """One row a device: guest, host address, what it is, guest port, virtual function of."""
-        rows = [(guest.name, str(device.address), self.data.host[device.vf_of or device.address].label, device.port, str(device.vf_of or ""))
-                for guest in self.data.guests for device in guest.devices]
+        rows = [
+            (guest.name, str(device.address), self.data.host[device.vf_of or device.address].label, device.port, str(device.vf_of or ""))
+            for guest in self.data.guests
+            for device in guest.devices
+        ]
         return Frame(("guest", "device", "name", "port", "vf of"), tuple(rows))
 
     def what_if(self, *, acs: Mapping[str, str]) -> Plan:

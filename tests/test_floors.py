@@ -36,7 +36,7 @@ def offences(room: str, used: set[str]) -> set[str]:
         return set()
     if room in SIDE:
         return used - SIDE[room]
-    return {other for other in used if other != room and (other == "testing" or (other not in SIDE and FLOOR[other] >= FLOOR[room]))
+    return {other for other in used if (other != room and (other == "testing" or (other not in SIDE and FLOOR[other] >= FLOOR[room])))
             or (other in SIDE and FLOOR[room] < FLOOR["plan"])}
 
 

@@ -38,14 +38,21 @@ def _beside(plan: str, journal: Path | None) -> Path:
     return journal if journal is not None else Path(plan).with_suffix(".journal")
 
 
-
 def _line(progress: Progress) -> None:
     click.echo(f"  {progress.number:>3}/{progress.total} {progress.what:<8} {progress.step.summary}")
 
 
 def _say(applied: Applied, output: str, what: str) -> None:
     if output == "json":
-        print_json({"outcome": applied.outcome.value, "done": list(applied.done), "skipped": list(applied.skipped), "undone": list(applied.undone), "pending": list(applied.pending)})
+        print_json(
+            {
+                "outcome": applied.outcome.value,
+                "done": list(applied.done),
+                "skipped": list(applied.skipped),
+                "undone": list(applied.undone),
+                "pending": list(applied.pending),
+            }
+        )
         return
     parts = [f"{len(getattr(applied, name))} {name}" for name in ("done", "skipped", "undone", "pending") if getattr(applied, name)]
     click.echo(f"{applied.outcome}: {what}" + (f" ({', '.join(parts)})" if parts else ""))
@@ -60,7 +67,9 @@ def _say(applied: Applied, output: str, what: str) -> None:
 @click.option("--fail-at", metavar="STEP", help="Make one step fail, to rehearse the undoing.")
 @click.option("--allow", multiple=True, metavar="ADDRESS", help="A function that may be taken although the host uses it.")
 @_format
-def apply(*, plan: str, executor: str, folder: Path | None, journal: Path | None, dry_run: bool, fail_at: str | None, allow: tuple[str, ...], output: str) -> None:
+def apply(
+    *, plan: str, executor: str, folder: Path | None, journal: Path | None, dry_run: bool, fail_at: str | None, allow: tuple[str, ...], output: str
+) -> None:
     """Carry out PLAN on a node, or leave the node as it was.
 
     Every write is journalled first and read back after; on failure everything is undone in reverse order. Applying again is harmless,
@@ -76,8 +85,15 @@ def apply(*, plan: str, executor: str, folder: Path | None, journal: Path | None
             click.echo(f"{step.id}: {step.summary}")
             for action in step.do:
                 click.echo(f"    {_action(action)}")
-    done = carry_out(model, _node(executor, folder), _beside(plan, journal), dry_run=dry_run, fail_at=fail_at, allow=tuple(Address.parse(text) for text in allow),
-                     progress=_line if output == "text" else None)
+    done = carry_out(
+        model,
+        _node(executor, folder),
+        _beside(plan, journal),
+        dry_run=dry_run,
+        fail_at=fail_at,
+        allow=tuple(Address.parse(text) for text in allow),
+        progress=_line if output == "text" else None,
+    )
     _say(done, output, f"{plan} on {'this machine' if folder is None else folder}")
 
 
@@ -100,9 +116,21 @@ def status(*, plan: str, journal: Path | None, output: str) -> None:
 
     found = ask(_beside(plan, journal))
     if output == "json":
-        print_json({"phase": found.phase.value, "plan": found.plan_sha256, "node": found.node, "steps": found.steps, "touched": list(found.touched), "last_failure": found.last_failure})
+        print_json(
+            {
+                "phase": found.phase.value,
+                "plan": found.plan_sha256,
+                "node": found.node,
+                "steps": found.steps,
+                "touched": list(found.touched),
+                "last_failure": found.last_failure,
+            }
+        )
         return
-    click.echo(f"{found.phase}: {len(found.touched)} of {found.steps} steps stand on {found.node}" + (f"; last failure: {found.last_failure}" if found.last_failure else ""))
+    click.echo(
+        f"{found.phase}: {len(found.touched)} of {found.steps} steps stand on {found.node}"
+        + (f"; last failure: {found.last_failure}" if found.last_failure else "")
+    )
 
 
 @click.command()

@@ -11,8 +11,15 @@ from simkit.cli.options import complete_host
 
 
 @click.command()
-@click.option("--from", "source", default="local", show_default=True, metavar="local|HOST", shell_complete=complete_host,
-              help="This machine, or any file or folder that a reader understands.")
+@click.option(
+    "--from",
+    "source",
+    default="local",
+    show_default=True,
+    metavar="local|HOST",
+    shell_complete=complete_host,
+    help="This machine, or any file or folder that a reader understands.",
+)
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Where to write; standard output if left out.")
 @click.option("--format", "output", type=click.Choice(["yaml", "json"]), help="By the file's ending; YAML if left out.")
 @click.option("--reader", metavar="NAME", help="Force a reader instead of finding it from the content.")

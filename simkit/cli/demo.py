@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from simkit.executors.compare import TreeDifference
     from simkit.model.address import Address
+    from simkit.model.host import Host
     from simkit.model.plan import Plan
+    from simkit.model.policy import Policy
+    from simkit.solve.answer import Planned
     from simkit.verify.report import Report
 
 HOST, WISH, FITTING, POLICY = "hgx-h100", "three-guests", "two-guests", "demo"
 
 
 @click.command()
-@click.option("-o", "--output", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("simkit-demo"), show_default=True, help="Where plan, artefacts and page are written.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("simkit-demo"),
+    show_default=True,
+    help="Where plan, artefacts and page are written.",
+)
 def demo(*, folder: Path) -> None:
     """Tell the whole story on a shipped machine: node, wish, answer, proof, artefacts, change."""
     from simkit.formats.source import open_host, open_policy, open_workload
@@ -39,9 +51,9 @@ def demo(*, folder: Path) -> None:
     answer, plan = _plan(host)
     click.echo(describe(answer, plan))
     _chapter(4, "The proof", f"simkit verify {folder}/plan.json --policy {POLICY}")
-    sound, port, broken = _prove(plan, policy)
+    reports = _prove(plan, policy)
     _chapter(5, "The artefacts", f"simkit render {folder}/plan.json --to qemu|libvirt|kata|cdi|script -o {folder}/")
-    for line in _write(plan, folder, (sound, broken)):
+    for line in _write(plan, folder, reports):
         click.echo(line)
     _chapter(6, "The change", f"simkit apply {folder}/plan.json --executor recorded --node …")
     _change(plan)
@@ -58,12 +70,10 @@ def _command(text: str) -> None:
     click.secho(f"$ {text}", fg="cyan")
 
 
-def _show_node(host: object) -> None:
+def _show_node(host: Host) -> None:
     from simkit.formats import draw_text
-    from simkit.model.host import Host
     from simkit.semantics.groups import groups
 
-    assert isinstance(host, Host)
     grouping = groups(host)
     click.echo(draw_text.headline(host))
     click.echo(draw_text.tree(host, grouping))
@@ -76,27 +86,23 @@ def _wish() -> str:
     return find("workloads", WISH).read_text(encoding="utf-8").rstrip()
 
 
-def _plan(host: object) -> tuple[object, Plan]:
+def _plan(host: Host) -> tuple[Planned, Plan]:
     from simkit.formats.source import open_workload
-    from simkit.model.host import Host
     from simkit.plan.plan import with_steps
     from simkit.solve.answer import Planned
     from simkit.solve.solve import solve
 
-    assert isinstance(host, Host)
     answer = solve(open_workload(FITTING), host)
     assert isinstance(answer, Planned)
     return answer, with_steps(answer.plan)
 
 
-def _prove(plan: Plan, policy: object) -> tuple[Report, Address, Report]:
+def _prove(plan: Plan, policy: Policy) -> tuple[Report, Report]:
     """The policy on the plan, then on the same plan where one switch's ACS is off."""
     from simkit.cli.verify import describe
-    from simkit.model.policy import Policy
     from simkit.semantics.outcome import with_acs
     from simkit.verify.verify import verify
 
-    assert isinstance(policy, Policy)
     sound = verify(plan, policy)
     click.echo(describe(sound, of_plan=True))
     port = _switch_of_the_last_guest(plan)
@@ -106,7 +112,7 @@ def _prove(plan: Plan, policy: object) -> tuple[Report, Address, Report]:
     violated = replace(broken, findings=tuple(finding for finding in broken.findings if finding.counterexample is not None))
     click.echo(describe(violated, of_plan=True))
     click.echo("The IOMMU groups are the same in both: Linux looks at the path above a port, the switch turns requests below it.")
-    return sound, port, broken
+    return sound, broken
 
 
 def _switch_of_the_last_guest(plan: Plan) -> Address:
@@ -141,8 +147,11 @@ def _page(plan: Plan, reports: tuple[Report, Report]) -> str:
     owners = {device.vf_of or device.address: guest.name for guest in plan.guests for device in guest.devices}
     broken = next((finding.counterexample for finding in reports[1].findings if finding.counterexample), None)
     path = (broken.source, *broken.via, broken.target) if broken else ()
-    sections = [*((f"Guest {guest.name}", guest_summary(plan.host, guest)) for guest in plan.guests), ("Proof", describe(reports[0], of_plan=True)),
-                ("Counterexample with the ACS of one switch off (drawn in red)", describe(reports[1], of_plan=True))]
+    sections = [
+        *((f"Guest {guest.name}", guest_summary(plan.host, guest)) for guest in plan.guests),
+        ("Proof", describe(reports[0], of_plan=True)),
+        ("Counterexample with the ACS of one switch off (drawn in red)", describe(reports[1], of_plan=True)),
+    ]
     return page(plan.host, groups(plan.host), owners, sections=sections, path=path)
 
 
@@ -177,8 +186,5 @@ def _change(plan: Plan) -> None:
         shutil.rmtree(tree)
 
 
-def _count(found: object) -> str:
-    from simkit.executors.compare import TreeDifference
-
-    assert isinstance(found, TreeDifference)
+def _count(found: TreeDifference) -> str:
     return f"{len(found.added)} entries added, {len(found.removed)} removed, {len(found.changed)} changed"

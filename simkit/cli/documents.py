@@ -22,8 +22,10 @@ def groups(source: str, grouping: Grouping) -> Document:
         "kernel": grouping.kernel,
         "status": grouping.status.value,
         "assumptions": [_assumption(assumption) for assumption in grouping.assumptions],
-        "groups": [{"id": group.id, "functions": _strings(group.functions), "because": [f"{because.text} [{because.rule}]" for because in group.because]}
-                   for group in grouping.groups],
+        "groups": [
+            {"id": group.id, "functions": _strings(group.functions), "because": [f"{because.text} [{because.rule}]" for because in group.because]}
+            for group in grouping.groups
+        ],
         "ungrouped": _strings(grouping.ungrouped),
     }
     if grouping.finest:
@@ -31,8 +33,15 @@ def groups(source: str, grouping: Grouping) -> Document:
     if grouping.reported:
         document["reported"] = {
             "agrees": not grouping.differences,
-            "differences": [{"function": str(difference.function), "reported": _strings(difference.reported),
-                             "predicted": _strings(difference.predicted), "why": difference.text} for difference in grouping.differences],
+            "differences": [
+                {
+                    "function": str(difference.function),
+                    "reported": _strings(difference.reported),
+                    "predicted": _strings(difference.predicted),
+                    "why": difference.text,
+                }
+                for difference in grouping.differences
+            ],
         }
     return document
 
@@ -78,9 +87,15 @@ def _finding(finding: Finding) -> Document:
         "where": str(finding.where),
         "remedy": finding.remedy,
         "assumptions": list(finding.assumptions),
-        "counterexample": None if example is None else {
-            "source": str(example.source), "target": str(example.target), "source_owner": example.source_owner,
-            "target_owner": example.target_owner, "via": _strings(example.via), "text": example.text,
+        "counterexample": None
+        if example is None
+        else {
+            "source": str(example.source),
+            "target": str(example.target),
+            "source_owner": example.source_owner,
+            "target_owner": example.target_owner,
+            "via": _strings(example.via),
+            "text": example.text,
         },
     }
 

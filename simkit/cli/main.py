@@ -54,7 +54,7 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="simkit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(*, debug: bool) -> None:  # noqa: ARG001
+def cli(*, debug: bool) -> None:
     """One model of a GPU server's PCIe tree: what can be isolated, what stays fast, what a confidential guest sees, and how to change the node.
 
     A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML or NCCL XML.

@@ -17,8 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def output_format(*choices: str) -> Callable[[F], F]:
     """`--format`, text by default."""
-    return click.option("--format", "output", type=click.Choice(choices or ("text", "json")), default="text", show_default=True,
-                        help="For people, or for programs.")
+    return click.option(
+        "--format", "output", type=click.Choice(choices or ("text", "json")), default="text", show_default=True, help="For people, or for programs."
+    )
 
 
 def host_options(command: F) -> F:

@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from simkit.model.host import Host
 from simkit.model.unknown import Unknown, is_known
 
-_FACTS = {"port_type": "PCIe port type", "acs": "ACS", "iommu_group": "IOMMU group", "link": "link", "numa_node": "NUMA node",
-          "reset_methods": "reset methods", "bars": "BAR sizes"}
+_FACTS = {
+    "port_type": "PCIe port type",
+    "acs": "ACS",
+    "iommu_group": "IOMMU group",
+    "link": "link",
+    "numa_node": "NUMA node",
+    "reset_methods": "reset methods",
+    "bars": "BAR sizes",
+}
 
 
 def unknowns(host: Host) -> Iterator[str]:

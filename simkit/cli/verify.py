@@ -22,7 +22,9 @@ _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESI
 @click.command()
 @click.argument("subject", metavar="HOST|plan.json", shell_complete=complete_host)
 @click.option("--policy", required=True, metavar="POLICY", help="A shipped policy's name, or a file.")
-@click.option("--acs", "acs", multiple=True, metavar="ADDR=BITS", help="What if: ACS Control of a port, for example 0000:3a:01.0=SV,RR,CR,UF or 0000:3a:01.0= for off.")
+@click.option(
+    "--acs", "acs", multiple=True, metavar="ADDR=BITS", help="What if: ACS Control of a port, for example 0000:3a:01.0=SV,RR,CR,UF or 0000:3a:01.0= for off."
+)
 @output_format()
 @host_options
 def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stated: Stated) -> None:

@@ -60,7 +60,9 @@ def parse(text: str, *, source: str) -> Node:
     import yaml
 
     if len(text) > MOST_BYTES:
-        raise MalformedDocument(f"the document has over {MOST_BYTES >> 20} MiB", where=source, remedy="a host of 10,000 functions has about 10 MiB; is this the right file?")
+        raise MalformedDocument(
+            f"the document has over {MOST_BYTES >> 20} MiB", where=source, remedy="a host of 10,000 functions has about 10 MiB; is this the right file?"
+        )
     if text.lstrip()[:1] in ("{", "["):
         text = text.replace("\t", " ")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -69,7 +71,9 @@ def parse(text: str, *, source: str) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise MalformedDocument(f"not YAML or JSON: {what}", where=f"{source}:{mark.line + 1}" if mark else source, remedy="correct the line; indent with spaces") from None
+        raise MalformedDocument(
+            f"not YAML or JSON: {what}", where=f"{source}:{mark.line + 1}" if mark else source, remedy="correct the line; indent with spaces"
+        ) from None
     except (ValueError, UnicodeError) as error:
         raise MalformedDocument(f"not YAML or JSON: {error}", where=source, remedy="save it as UTF-8 text") from None
 
@@ -252,4 +256,6 @@ def head(node: Node, kind: str, context: Context) -> None:
         return
     said = node.items["simkit"]
     if not isinstance(said, Scalar) or said.text != kind:
-        context.fault(f"is a {said.text if isinstance(said, Scalar) else 'something else'}, not a {kind}", said.line, f"give a file that begins with `simkit: {kind}`")
+        context.fault(
+            f"is a {said.text if isinstance(said, Scalar) else 'something else'}, not a {kind}", said.line, f"give a file that begins with `simkit: {kind}`"
+        )

@@ -30,8 +30,9 @@ for(const node of document.querySelectorAll('.node')){
 """
 
 
-def page(host: Host, grouping: Grouping, owners: Mapping[Address, str] | None = None, *, sections: Sequence[tuple[str, str]] = (),
-         path: tuple[Address, ...] = ()) -> str:
+def page(
+    host: Host, grouping: Grouping, owners: Mapping[Address, str] | None = None, *, sections: Sequence[tuple[str, str]] = (), path: tuple[Address, ...] = ()
+) -> str:
     """A page without any other file: the drawn tree (pointing at a device marks its IOMMU group) and `sections` of title and text."""
     owners = owners or {}
     key = "".join(f'<span><i style="background:{colour}"></i>{escape(owner)}</span>' for owner, colour in colours(owners).items())
@@ -55,9 +56,12 @@ def page(host: Host, grouping: Grouping, owners: Mapping[Address, str] | None = 
 
 
 def _rows(host: Host, grouping: Grouping) -> str:
-    return "\n".join(
-        f"<tr><td>{'' if group.id is None else group.id}</td><td>{'<br>'.join(escape(f'{address} {host[address].label}') for address in group.functions)}</td></tr>"
-        for group in grouping.groups)
+    rows = []
+    for index, group in enumerate(grouping.groups):
+        number = f"#{index}" if group.id is None else str(group.id)
+        members = "<br>".join(escape(f"{address} {host[address].label}") for address in group.functions)
+        rows.append(f"<tr><td>{number}</td><td>{members}</td></tr>")
+    return "\n".join(rows)
 
 
 def _literal(index: Mapping[str, int]) -> str:

@@ -43,8 +43,9 @@ def colours(owners: Mapping[Address, str]) -> dict[str, str]:
     return {owner: _PALETTE[index % len(_PALETTE)] for index, owner in enumerate(sorted(set(owners.values())))}
 
 
-def svg(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, str] | None = None, *,
-        path: tuple[Address, ...] = (), whole: bool = False) -> str:
+def svg(
+    host: Host, grouping: Grouping | None = None, owners: Mapping[Address, str] | None = None, *, path: tuple[Address, ...] = (), whole: bool = False
+) -> str:
     """The tree as a self-contained SVG document.
 
     Line width grows with link width and speed; a coloured bar and name mark whose a device is; `g12` is its IOMMU group;
@@ -59,9 +60,17 @@ def svg(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, s
     width, height = deepest * _COLUMN + _LEAF_WIDTH + 60, row * _ROW + 20
     palette, hot = colours(owners), frozenset(path)
     body = [*(_wire(item, hot, deepest) for item in placed if item.parent is not None), *(_box(item, palette, hot, deepest) for item in placed)]
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="simkit" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" aria-label="PCIe tree of {escape(host.name)}">',
-        f"<style>{STYLE}</style>", '<rect width="100%" height="100%" fill="#fff"/>', *body, "</svg>"])
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="simkit" viewBox="0 0 {width:.0f} {height:.0f}"'
+            f' width="{width:.0f}" height="{height:.0f}" role="img"'
+            f' aria-label="PCIe tree of {escape(host.name)}">',
+            f"<style>{STYLE}</style>",
+            '<rect width="100%" height="100%" fill="#fff"/>',
+            *body,
+            "</svg>",
+        ]
+    )
 
 
 def _place(entry: Entry, parent: _Placed | None, depth: int, row: float, placed: list[_Placed]) -> float:
@@ -124,9 +133,11 @@ def _box(item: _Placed, palette: Mapping[str, str], hot: frozenset[Address], dee
     burning = " hot" if _addresses(entry) & hot else ""
     bar = f'<rect x="{x:.0f}" y="{y:.0f}" width="6" height="{_BOX_HEIGHT}" fill="{palette[entry.owner]}"/>' if entry.owner else ""
     title = escape("\n".join((str(function.address), entry.title, *entry.facts, *([f"below {entry.through.address}"] if entry.through else []))))
-    return (f'<g class="node{burning}" data-address="{function.address}"><title>{title}</title>'
-            f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width}" height="{_BOX_HEIGHT}" rx="4" fill="{_TINT.get(function.kind, "#f6f8fa")}"/>{bar}'
-            f'<text x="{x + 11:.0f}" y="{y + 15:.0f}">{escape(_label(entry, leaf=item.leaf))}{"".join(_notes(entry, palette, leaf=item.leaf))}</text></g>')
+    return (
+        f'<g class="node{burning}" data-address="{function.address}"><title>{title}</title>'
+        f'<rect class="box" x="{x:.0f}" y="{y:.0f}" width="{width}" height="{_BOX_HEIGHT}" rx="4" fill="{_TINT.get(function.kind, "#f6f8fa")}"/>{bar}'
+        f'<text x="{x + 11:.0f}" y="{y + 15:.0f}">{escape(_label(entry, leaf=item.leaf))}{"".join(_notes(entry, palette, leaf=item.leaf))}</text></g>'
+    )
 
 
 def _label(entry: Entry, *, leaf: bool) -> str:

@@ -18,8 +18,11 @@ from simkit.model.unknown import is_known
 def headline(host: Host) -> str:
     """One line: name, what is in it, and the platform."""
     words = {Kind.GPU: ("GPU", "GPUs"), Kind.NIC: ("NIC", "NICs"), Kind.NVSWITCH: ("NVSwitch", "NVSwitches"), Kind.NVME: ("NVMe disk", "NVMe disks")}
-    counts = [f"{len(found)} {plural if len(found) > 1 else single}" for kind, (single, plural) in words.items()
-              if (found := [function for function in host.of_kind(kind) if not function.is_vf])]
+    counts = [
+        f"{len(found)} {plural if len(found) > 1 else single}"
+        for kind, (single, plural) in words.items()
+        if (found := [function for function in host.of_kind(kind) if not function.is_vf])
+    ]
     platform = [f"{len(host.functions)} functions"]
     platform += [f"Linux {host.kernel}"] if is_known(host.kernel) else []
     platform += [f"IOMMU {host.iommu}"] if is_known(host.iommu) else ["IOMMU unknown"]
@@ -60,8 +63,10 @@ def _short(address: Address) -> str:
 
 def groups(host: Host, grouping: Grouping) -> str:
     """The IOMMU groups, one a line with its members and, where more than one function shares it, why."""
-    lines = [f"{host.name}: {len(grouping.groups)} IOMMU groups, {grouping.status}"
-             + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")]
+    lines = [
+        f"{host.name}: {len(grouping.groups)} IOMMU groups, {grouping.status}"
+        + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")
+    ]
     for index, group in enumerate(grouping.groups):
         number = f"{group.id:>4}" if group.id is not None else f"#{index:>3}"
         members = [f"{address} {host[address].kind.value}" for address in group.functions]
@@ -74,7 +79,9 @@ def groups(host: Host, grouping: Grouping) -> str:
         lines.append("The kernel's report differs from what the rules predict:")
         lines.extend(f"  {difference.text}" for difference in grouping.differences)
     if grouping.assumptions:
-        lines.append(f"Not known, and it matters ({len(grouping.assumptions)}):" if grouping.status == "ambiguous" else f"Assumed ({len(grouping.assumptions)}):")
+        lines.append(
+            f"Not known, and it matters ({len(grouping.assumptions)}):" if grouping.status == "ambiguous" else f"Assumed ({len(grouping.assumptions)}):"
+        )
         lines.extend(f"  {assumption.place}: {assumption.text}" for assumption in grouping.assumptions)
     if grouping.finest:
         lines.append(f"Shown is the coarsest possible answer; with every unknown in favour there would be {len(grouping.finest)} groups.")
@@ -87,7 +94,9 @@ def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence
     width = max(len(name) for name in [*names, "xxxx"]) + 1
     lines = [" " * width + "".join(f"{name:>{width}}" for name in names)]
     for name, row, address in zip(names, nearness, functions, strict=True):
-        lines.append(f"{name:<{width}}" + "".join(f"{'X' if cell == PeerClass.LOC else str(cell):>{width}}" for cell in row) + f"   {address}  {host[address].label}")
+        lines.append(
+            f"{name:<{width}}" + "".join(f"{'X' if cell == PeerClass.LOC else str(cell):>{width}}" for cell in row) + f"   {address}  {host[address].label}"
+        )
     return "\n".join(lines)
 
 

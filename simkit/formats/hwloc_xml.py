@@ -30,7 +30,8 @@ def read(data: bytes, *, source: str) -> Host:
 
     hwloc drops functions it takes for uninteresting unless asked to keep them, so that a bridge may lack functions here. It
     states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`), and the class without its
-    programming interface, which is taken as 0. An address that comes again is kept under a free one. NUMA locality is the node set of what a host bridge hangs below, if that is one node.
+    programming interface, which is taken as 0. An address that comes again is kept under a free one. NUMA locality is the node
+    set of what a host bridge hangs below, if that is one node.
 
     Raises:
         MalformedDocument: with all faults.
@@ -58,8 +59,14 @@ class _Reader:
         if self.faults:
             raise MalformedDocument(f"{self.source} is no topology as it stands", faults=tuple(self.faults))
         name = self.source.rpartition("/")[2].removesuffix(".xml")
-        return Host(name, tuple(self.functions.values()), tuple(self.nodes[number] for number in sorted(self.nodes)), kernel=self.release, assumed=tuple(self.assumed),
-                    places=Places(self.places, root=Place(self.source)))
+        return Host(
+            name,
+            tuple(self.functions.values()),
+            tuple(self.nodes[number] for number in sorted(self.nodes)),
+            kernel=self.release,
+            assumed=tuple(self.assumed),
+            places=Places(self.places, root=Place(self.source)),
+        )
 
     def _fault(self, what: str, element: _Element, remedy: str = "was it written by lstopo?") -> None:
         self.faults.append(Fault(what, f"{self.source}:{element.sourceline}", remedy))
@@ -139,11 +146,28 @@ class _Reader:
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
         self.places[f"functions/{address}"] = Place(self.source, line_of(element))
         self.functions[address] = Function(
-            address, parent if parent is not None else RootBus(address.domain, address.bus), vendor_id=vendor, device_id=device, class_code=base << 8,
-            revision=revision, subsystem=(sub_vendor, sub_device) if sub_vendor or sub_device else None, name=_info(element), port_type=_SILENT,
-            multifunction=_SILENT, bus_range=BusRange(int(buses[2], 16), int(buses[3], 16)) if buses else None, link=self._link(element), acs=_SILENT,
-            ats=_SILENT, ari=_SILENT, sriov=_SILENT, bars=_SILENT, numa_node=next(iter(nodes)) if len(nodes) == 1 else _SILENT, iommu_group=_SILENT,
-            driver=_SILENT, reset_methods=_SILENT)
+            address,
+            parent if parent is not None else RootBus(address.domain, address.bus),
+            vendor_id=vendor,
+            device_id=device,
+            class_code=base << 8,
+            revision=revision,
+            subsystem=(sub_vendor, sub_device) if sub_vendor or sub_device else None,
+            name=_info(element),
+            port_type=_SILENT,
+            multifunction=_SILENT,
+            bus_range=BusRange(int(buses[2], 16), int(buses[3], 16)) if buses else None,
+            link=self._link(element),
+            acs=_SILENT,
+            ats=_SILENT,
+            ari=_SILENT,
+            sriov=_SILENT,
+            bars=_SILENT,
+            numa_node=next(iter(nodes)) if len(nodes) == 1 else _SILENT,
+            iommu_group=_SILENT,
+            driver=_SILENT,
+            reset_methods=_SILENT,
+        )
         return address
 
     def _link(self, element: _Element) -> Link | Unknown:

@@ -67,8 +67,14 @@ def read_host(node: Node, *, source: str) -> Host:
 
 def _cpu(node: Node, path: str, context: Context) -> Cpu:
     fields = Fields(node, path, context, "a cpu")
-    found = Cpu(fields.take("arch", values.text, UNKNOWN), fields.take("vendor", values.text, UNKNOWN), fields.take("family", values.whole(), UNKNOWN),
-                fields.take("model", values.whole(), UNKNOWN), fields.take("name", values.text, UNKNOWN), fields.take("threads_per_core", values.whole(1, 64), UNKNOWN))
+    found = Cpu(
+        fields.take("arch", values.text, UNKNOWN),
+        fields.take("vendor", values.text, UNKNOWN),
+        fields.take("family", values.whole(), UNKNOWN),
+        fields.take("model", values.whole(), UNKNOWN),
+        fields.take("name", values.text, UNKNOWN),
+        fields.take("threads_per_core", values.whole(1, 64), UNKNOWN),
+    )
     fields.done()
     return found
 
@@ -82,16 +88,25 @@ def _tee(node: Node, path: str, context: Context) -> Tee:
 
 def _numa_node(node: Node, path: str, context: Context) -> NumaNode:
     fields = Fields(node, path, context, "a NUMA node")
-    found = NumaNode(fields.need("id", values.whole(0, 65535), 0), fields.take("cpus", values.cpus, UNKNOWN), fields.take("memory", values.size, UNKNOWN),
-                     fields.take("socket", values.whole(0, 65535), UNKNOWN), fields.take("distances", listed(values.whole(0, 65535)), UNKNOWN))
+    found = NumaNode(
+        fields.need("id", values.whole(0, 65535), 0),
+        fields.take("cpus", values.cpus, UNKNOWN),
+        fields.take("memory", values.size, UNKNOWN),
+        fields.take("socket", values.whole(0, 65535), UNKNOWN),
+        fields.take("distances", listed(values.whole(0, 65535)), UNKNOWN),
+    )
     fields.done()
     return found
 
 
 def _peer_link(node: Node, path: str, context: Context) -> PeerLink:
     fields = Fields(node, path, context, "a peer link")
-    found = PeerLink(fields.need("source", values.address, _NOWHERE), fields.need("target", or_none(values.address), None),
-                     fields.need("kind", values.word(PeerKind), PeerKind.NVLINK), fields.take("count", values.whole(1, 1024), 1))
+    found = PeerLink(
+        fields.need("source", values.address, _NOWHERE),
+        fields.need("target", or_none(values.address), None),
+        fields.need("kind", values.word(PeerKind), PeerKind.NVLINK),
+        fields.take("count", values.whole(1, 1024), 1),
+    )
     fields.done()
     return found
 
@@ -162,9 +177,13 @@ def _subsystem(node: Node, _path: str, _context: Context) -> tuple[int, int]:
 
 def _link(node: Node, path: str, context: Context) -> Link:
     fields = Fields(node, path, context, "a link")
-    found = Link(fields.take("speed", values.speed, UNKNOWN), fields.take("width", values.whole(1, 64), UNKNOWN),
-                 fields.take("max_speed", values.speed, UNKNOWN), fields.take("max_width", values.whole(1, 64), UNKNOWN),
-                 fields.take("gbps", values.decimal, UNKNOWN))
+    found = Link(
+        fields.take("speed", values.speed, UNKNOWN),
+        fields.take("width", values.whole(1, 64), UNKNOWN),
+        fields.take("max_speed", values.speed, UNKNOWN),
+        fields.take("max_width", values.whole(1, 64), UNKNOWN),
+        fields.take("gbps", values.decimal, UNKNOWN),
+    )
     fields.done()
     return found
 
@@ -186,17 +205,29 @@ def _ats(node: Node, path: str, context: Context) -> Ats:
 def _sriov(node: Node, path: str, context: Context) -> Sriov:
     short = values.whole(0, 0xFFFF)
     fields = Fields(node, path, context, "SR-IOV")
-    found = Sriov(fields.need("total_vfs", short, 0), fields.take("initial_vfs", short, UNKNOWN), fields.take("num_vfs", short, UNKNOWN),
-                  fields.take("offset", short, UNKNOWN), fields.take("stride", short, UNKNOWN), fields.take("vf_device", short, UNKNOWN),
-                  fields.take("enabled", values.truth, UNKNOWN), fields.take("ari_hierarchy", values.truth, UNKNOWN))
+    found = Sriov(
+        fields.need("total_vfs", short, 0),
+        fields.take("initial_vfs", short, UNKNOWN),
+        fields.take("num_vfs", short, UNKNOWN),
+        fields.take("offset", short, UNKNOWN),
+        fields.take("stride", short, UNKNOWN),
+        fields.take("vf_device", short, UNKNOWN),
+        fields.take("enabled", values.truth, UNKNOWN),
+        fields.take("ari_hierarchy", values.truth, UNKNOWN),
+    )
     fields.done()
     return found
 
 
 def _bar(node: Node, path: str, context: Context) -> Bar:
     fields = Fields(node, path, context, "a BAR")
-    found = Bar(fields.need("index", values.whole(0, 6), 0), fields.need("kind", values.word(BarKind), BarKind.MEM64), fields.take("size", values.size, UNKNOWN),
-                fields.take("prefetchable", values.truth, default=False), fields.take("base", values.whole(), UNKNOWN))
+    found = Bar(
+        fields.need("index", values.whole(0, 6), 0),
+        fields.need("kind", values.word(BarKind), BarKind.MEM64),
+        fields.take("size", values.size, UNKNOWN),
+        fields.take("prefetchable", values.truth, default=False),
+        fields.take("base", values.whole(), UNKNOWN),
+    )
     fields.done()
     return found
 
@@ -209,8 +240,9 @@ def dump_host(host: Host, *, style: str = "yaml") -> str:
 
 def host_document(host: Host) -> dict[str, Any]:
     """The snapshot as plain lists and mappings, what is unknown left out."""
-    cpu = _kept(arch=host.cpu.arch, vendor=host.cpu.vendor, family=host.cpu.family, model=host.cpu.model, name=host.cpu.name,
-                threads_per_core=host.cpu.threads_per_core)
+    cpu = _kept(
+        arch=host.cpu.arch, vendor=host.cpu.vendor, family=host.cpu.family, model=host.cpu.model, name=host.cpu.name, threads_per_core=host.cpu.threads_per_core
+    )
     return _kept(
         simkit=KIND,
         name=host.name,
@@ -221,11 +253,18 @@ def host_document(host: Host) -> dict[str, Any]:
         cpu=cpu or UNKNOWN,
         tees=_as(host.tees, lambda tees: [_kept(kind=tee.kind.value, max_guests=tee.max_guests) for tee in tees]),
         elided=host.elided or UNKNOWN,
-        numa_nodes=[_kept(id=node.id, cpus=_as(node.cpus, str), memory=_as(node.memory_bytes, values.size_text), socket=node.socket,
-                          distances=_as(node.distances, list)) for node in host.numa_nodes],
+        numa_nodes=[
+            _kept(
+                id=node.id, cpus=_as(node.cpus, str), memory=_as(node.memory_bytes, values.size_text), socket=node.socket, distances=_as(node.distances, list)
+            )
+            for node in host.numa_nodes
+        ],
         functions={str(function.address): _function_document(function) for function in host.functions},
-        peer_links=[{"source": str(link.source), "target": "none" if link.target is None else str(link.target), "kind": link.kind.value, "count": link.count}
-                    for link in host.peer_links] or UNKNOWN,
+        peer_links=[
+            {"source": str(link.source), "target": "none" if link.target is None else str(link.target), "kind": link.kind.value, "count": link.count}
+            for link in host.peer_links
+        ]
+        or UNKNOWN,
     )
 
 
@@ -242,16 +281,34 @@ def _function_document(function: Function) -> dict[str, Any]:
         port=_as(function.port_type, lambda kind: word_of[kind]),
         multifunction=function.multifunction,
         buses=UNKNOWN if function.bus_range is None else f"{function.bus_range.secondary:02x}-{function.bus_range.subordinate:02x}",
-        link=_as(function.link, lambda link: _kept(speed=_as(link.speed_gtps, _speed_text), width=link.width,
-                                                   max_speed=_as(link.max_speed_gtps, _speed_text), max_width=link.max_width,
-                                                   gbps=link.stated_gbps)),
+        link=_as(
+            function.link,
+            lambda link: _kept(
+                speed=_as(link.speed_gtps, _speed_text),
+                width=link.width,
+                max_speed=_as(link.max_speed_gtps, _speed_text),
+                max_width=link.max_width,
+                gbps=link.stated_gbps,
+            ),
+        ),
         acs=_as(function.acs, lambda acs: _kept(capability=_as(acs.capability, values.acs_text), control=_as(acs.control, values.acs_text))),
         ats=_as(function.ats, lambda ats: _kept(enabled=ats.enabled)),
         ari=function.ari,
         sriov=_as(function.sriov, _sriov_document),
         physfn=UNKNOWN if function.physfn is None else str(function.physfn),
-        bars=_as(function.bars, lambda bars: [_kept(index=bar.index, kind=bar.kind.value, size=_as(bar.size_bytes, values.size_text),
-                                                    prefetchable=bar.prefetchable, base=_as(bar.base, lambda base: Hex(base, 1))) for bar in bars]),
+        bars=_as(
+            function.bars,
+            lambda bars: [
+                _kept(
+                    index=bar.index,
+                    kind=bar.kind.value,
+                    size=_as(bar.size_bytes, values.size_text),
+                    prefetchable=bar.prefetchable,
+                    base=_as(bar.base, lambda base: Hex(base, 1)),
+                )
+                for bar in bars
+            ],
+        ),
         numa_node=_as(function.numa_node, int),
         iommu_group=_as(function.iommu_group, int),
         driver=_as(function.driver, str),
@@ -261,8 +318,16 @@ def _function_document(function: Function) -> dict[str, Any]:
 
 
 def _sriov_document(sriov: Sriov) -> dict[str, Any]:
-    return _kept(total_vfs=sriov.total_vfs, initial_vfs=sriov.initial_vfs, num_vfs=sriov.num_vfs, offset=sriov.offset, stride=sriov.stride,
-                 vf_device=_as(sriov.vf_device_id, lambda number: Hex(number, 4)), enabled=sriov.enabled, ari_hierarchy=sriov.ari_hierarchy)
+    return _kept(
+        total_vfs=sriov.total_vfs,
+        initial_vfs=sriov.initial_vfs,
+        num_vfs=sriov.num_vfs,
+        offset=sriov.offset,
+        stride=sriov.stride,
+        vf_device=_as(sriov.vf_device_id, lambda number: Hex(number, 4)),
+        enabled=sriov.enabled,
+        ari_hierarchy=sriov.ari_hierarchy,
+    )
 
 
 def _speed_text(speed_gtps: float) -> str:
@@ -278,5 +343,3 @@ def _as(value: T | None | Unknown, write: Callable[[T], Any]) -> Any:
 
 def _kept(**facts: Any) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if is_known(value)}
-
-

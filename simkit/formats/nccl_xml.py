@@ -31,8 +31,9 @@ def read(data: bytes, *, source: str) -> Host:
 
     A `<pci>` that holds others is a switch, of which NCCL keeps one function (the upstream port, as sysfs paths are climbed two
     levels at a time) and drops the downstream and root ports: `Host.elided`. The root bus above a `<cpu>`'s children is not in
-    the file: it is made from the first child's address, one for each `<cpu>`. A busid that comes again is kept under a free address. A missing class is taken from a `<gpu>` or `<nic>` inside.
-    NVLink to a class 0x068000 target that is no function of the file, or to a bridge, is a link to an unnamed NVSwitch fabric.
+    the file: it is made from the first child's address, one for each `<cpu>`. A busid that comes again is kept under a free
+    address. A missing class is taken from a `<gpu>` or `<nic>` inside. NVLink to a class 0x068000 target that is no function of
+    the file, or to a bridge, is a link to an unnamed NVSwitch fabric.
 
     Raises:
         MalformedDocument: with all faults.
@@ -71,8 +72,16 @@ class _Reader:
         if not cpus:
             raise MalformedDocument("<system> has no <cpu>", where=f"{self.source}:{root.sourceline}", remedy="is the file complete?")
         name = self.source.rpartition("/")[2].removesuffix(".xml")
-        return Host(name, tuple(self.functions), tuple(sorted(nodes, key=lambda node: node.id)), _cpu(cpus[0]), peer_links=links, elided=True, assumed=tuple(self.assumed),
-                    places=Places(self.places, root=Place(self.source)))
+        return Host(
+            name,
+            tuple(self.functions),
+            tuple(sorted(nodes, key=lambda node: node.id)),
+            _cpu(cpus[0]),
+            peer_links=links,
+            elided=True,
+            assumed=tuple(self.assumed),
+            places=Places(self.places, root=Place(self.source)),
+        )
 
     def _fault(self, what: str, element: _Element, remedy: str) -> None:
         self.faults.append(Fault(what, f"{self.source}:{element.sourceline}", remedy))
@@ -111,10 +120,29 @@ class _Reader:
         self.places[f"functions/{address}"] = Place(self.source, line_of(element))
         vendor, device = self._number(element, "subsystem_vendor"), self._number(element, "subsystem_device")
         pair = (vendor, device) if isinstance(vendor, int) and isinstance(device, int) else _SILENT
-        self.functions.append(Function(
-            address, parent, vendor_id=self._number(element, "vendor"), device_id=self._number(element, "device"), class_code=self._class(element),
-            subsystem=pair, name=_name(element), port_type=_SILENT, multifunction=_SILENT, link=self._link(element), acs=_SILENT, ats=_SILENT,
-            ari=_SILENT, sriov=_SILENT, bars=_SILENT, numa_node=node, iommu_group=_SILENT, driver=_SILENT, reset_methods=_SILENT))
+        self.functions.append(
+            Function(
+                address,
+                parent,
+                vendor_id=self._number(element, "vendor"),
+                device_id=self._number(element, "device"),
+                class_code=self._class(element),
+                subsystem=pair,
+                name=_name(element),
+                port_type=_SILENT,
+                multifunction=_SILENT,
+                link=self._link(element),
+                acs=_SILENT,
+                ats=_SILENT,
+                ari=_SILENT,
+                sriov=_SILENT,
+                bars=_SILENT,
+                numa_node=node,
+                iommu_group=_SILENT,
+                driver=_SILENT,
+                reset_methods=_SILENT,
+            )
+        )
         for child in element:
             if child.tag == "pci":
                 self._pci(child, address, node)
@@ -221,5 +249,9 @@ def _name(element: _Element) -> str | None:
 
 def _cpu(cpu: _Element) -> Cpu:
     family, model = cpu.get("familyid", ""), cpu.get("modelid", "")
-    return Cpu(cpu.get("arch") or UNKNOWN, cpu.get("vendor") or UNKNOWN, int(family) if family.isdecimal() and len(family) < 9 else UNKNOWN,
-               int(model) if model.isdecimal() and len(model) < 9 else UNKNOWN)
+    return Cpu(
+        cpu.get("arch") or UNKNOWN,
+        cpu.get("vendor") or UNKNOWN,
+        int(family) if family.isdecimal() and len(family) < 9 else UNKNOWN,
+        int(model) if model.isdecimal() and len(model) < 9 else UNKNOWN,
+    )

@@ -17,8 +17,13 @@ from simkit.model.unknown import is_known
 SHOWN = frozenset({Kind.GPU, Kind.NIC, Kind.NVSWITCH, Kind.NVME, Kind.STORAGE})
 """Kinds that make a branch worth drawing; the rest is folded into a count."""
 
-_PORT_WORDS = {PortType.ROOT_PORT: "root port", PortType.UPSTREAM: "switch", PortType.DOWNSTREAM: "switch port",
-               PortType.PCIE_TO_PCI_BRIDGE: "PCI bridge", PortType.PCI_TO_PCIE_BRIDGE: "PCIe bridge"}
+_PORT_WORDS = {
+    PortType.ROOT_PORT: "root port",
+    PortType.UPSTREAM: "switch",
+    PortType.DOWNSTREAM: "switch port",
+    PortType.PCIE_TO_PCI_BRIDGE: "PCI bridge",
+    PortType.PCI_TO_PCIE_BRIDGE: "PCIe bridge",
+}
 _LINK_WORDS = {PeerKind.NVLINK: "NVLink", PeerKind.XGMI: "xGMI", PeerKind.C2C: "C2C"}
 _KIND_WORDS = {Kind.GPU: "GPU", Kind.NIC: "NIC", Kind.NVSWITCH: "NVSwitch", Kind.NVME: "NVMe"}
 
@@ -81,8 +86,11 @@ def kind_word(function: Function) -> str:
 class _Outline:
     def __init__(self, host: Host, grouping: Grouping | None, owners: Mapping[Address, str], whole: bool) -> None:  # noqa: FBT001
         self.host, self.owners, self.whole = host, owners, whole
-        self.group_of = {address: f"#{index}" if group.id is None else str(group.id)
-                         for index, group in enumerate(grouping.groups if grouping else ()) for address in group.functions}
+        self.group_of = {
+            address: f"#{index}" if group.id is None else str(group.id)
+            for index, group in enumerate(grouping.groups if grouping else ())
+            for address in group.functions
+        }
 
     def roots(self) -> tuple[Entry, ...]:
         by_node: dict[int | None, list[Function]] = {}
@@ -148,5 +156,12 @@ class _Outline:
         if function.is_bridge or through is not None:
             facts.append(acs_text(through or function))
         facts += [self._beside(function), function.driver if isinstance(function.driver, str) else "", f"in use: {function.usage}" if function.usage else ""]
-        return Entry(kind_word(function) + named, tuple(filter(None, facts)), function, through, self.group_of.get(function.address),
-                     self.owners.get(function.address), children)
+        return Entry(
+            kind_word(function) + named,
+            tuple(filter(None, facts)),
+            function,
+            through,
+            self.group_of.get(function.address),
+            self.owners.get(function.address),
+            children,
+        )

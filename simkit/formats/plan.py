@@ -76,10 +76,32 @@ def _guest_document(guest: GuestPlan) -> dict[str, Any]:
         "topology": guest.topology.value,
         "cpus": guest.cpus,
         "memory": values.size_text(guest.memory_bytes),
-        "ports": [_kept(id=port.id, kind=port.kind.value, parent=port.parent, slot=port.slot, chassis=port.chassis, numa_node=port.numa_node,
-                        bus_nr=port.bus_nr, mirrors=port.mirrors) for port in guest.ports],
-        "devices": [_kept(address=device.address, port=device.port, slot=device.slot, group=device.group, vf_of=device.vf_of, vf_index=device.vf_index,
-                          companion_of=device.companion_of, clique=device.clique) for device in guest.devices],
+        "ports": [
+            _kept(
+                id=port.id,
+                kind=port.kind.value,
+                parent=port.parent,
+                slot=port.slot,
+                chassis=port.chassis,
+                numa_node=port.numa_node,
+                bus_nr=port.bus_nr,
+                mirrors=port.mirrors,
+            )
+            for port in guest.ports
+        ],
+        "devices": [
+            _kept(
+                address=device.address,
+                port=device.port,
+                slot=device.slot,
+                group=device.group,
+                vf_of=device.vf_of,
+                vf_index=device.vf_index,
+                companion_of=device.companion_of,
+                clique=device.clique,
+            )
+            for device in guest.devices
+        ],
         "nodes": [{"id": node.id, "host_node": node.host_node, "cpus": str(node.cpus), "memory": values.size_text(node.memory_bytes)} for node in guest.nodes],
         "because": list(guest.because),
     }
@@ -96,9 +118,16 @@ _number = values.whole()
 def _guest(node: Node, path: str, context: Context) -> GuestPlan:
     fields = Fields(node, path, context, "a guest")
     found = GuestPlan(
-        fields.need("name", values.text, ""), fields.need("tee", values.word(TeeKind), TeeKind.NONE), fields.need("topology", values.word(Topology), Topology.FLATTEN),
-        fields.need("cpus", _number, 1), fields.need("memory", values.size, 0), fields.need("ports", listed(_port), ()), fields.need("devices", listed(_device), ()),
-        fields.need("nodes", listed(_node), ()), fields.take("because", listed(values.text), ()))
+        fields.need("name", values.text, ""),
+        fields.need("tee", values.word(TeeKind), TeeKind.NONE),
+        fields.need("topology", values.word(Topology), Topology.FLATTEN),
+        fields.need("cpus", _number, 1),
+        fields.need("memory", values.size, 0),
+        fields.need("ports", listed(_port), ()),
+        fields.need("devices", listed(_device), ()),
+        fields.need("nodes", listed(_node), ()),
+        fields.take("because", listed(values.text), ()),
+    )
     fields.done()
     return found
 
@@ -106,9 +135,15 @@ def _guest(node: Node, path: str, context: Context) -> GuestPlan:
 def _port(node: Node, path: str, context: Context) -> GuestPort:
     fields = Fields(node, path, context, "a guest port")
     found = GuestPort(
-        fields.need("id", values.text, ""), fields.need("kind", values.word(GuestPortKind), GuestPortKind.ROOT), fields.take("parent", or_none(values.text), None),
-        fields.need("slot", values.whole(0, 31), 0), fields.take("chassis", values.whole(0, 255), 0), fields.take("numa_node", or_none(_number), None),
-        fields.take("bus_nr", or_none(values.whole(0, 255)), None), fields.take("mirrors", or_none(values.address), None))
+        fields.need("id", values.text, ""),
+        fields.need("kind", values.word(GuestPortKind), GuestPortKind.ROOT),
+        fields.take("parent", or_none(values.text), None),
+        fields.need("slot", values.whole(0, 31), 0),
+        fields.take("chassis", values.whole(0, 255), 0),
+        fields.take("numa_node", or_none(_number), None),
+        fields.take("bus_nr", or_none(values.whole(0, 255)), None),
+        fields.take("mirrors", or_none(values.address), None),
+    )
     fields.done()
     return found
 
@@ -116,16 +151,24 @@ def _port(node: Node, path: str, context: Context) -> GuestPort:
 def _device(node: Node, path: str, context: Context) -> GuestDevice:
     fields = Fields(node, path, context, "a guest device")
     found = GuestDevice(
-        fields.need("address", values.address, _NOWHERE), fields.need("port", values.text, ""), fields.take("slot", values.whole(0, 31), 0),
-        fields.take("group", or_none(_number), None), fields.take("vf_of", or_none(values.address), None), fields.take("vf_index", or_none(_number), None),
-        fields.take("companion_of", or_none(values.address), None), fields.take("clique", or_none(_number), None))
+        fields.need("address", values.address, _NOWHERE),
+        fields.need("port", values.text, ""),
+        fields.take("slot", values.whole(0, 31), 0),
+        fields.take("group", or_none(_number), None),
+        fields.take("vf_of", or_none(values.address), None),
+        fields.take("vf_index", or_none(_number), None),
+        fields.take("companion_of", or_none(values.address), None),
+        fields.take("clique", or_none(_number), None),
+    )
     fields.done()
     return found
 
 
 def _node(node: Node, path: str, context: Context) -> GuestNode:
     fields = Fields(node, path, context, "a guest NUMA node")
-    found = GuestNode(fields.need("id", _number, 0), fields.need("host_node", _number, 0), fields.need("cpus", values.cpus, CpuSet()), fields.need("memory", values.size, 0))
+    found = GuestNode(
+        fields.need("id", _number, 0), fields.need("host_node", _number, 0), fields.need("cpus", values.cpus, CpuSet()), fields.need("memory", values.size, 0)
+    )
     fields.done()
     return found
 
@@ -144,9 +187,17 @@ def _figures(node: Node, path: str, context: Context) -> tuple[tuple[str, int], 
 
 
 def _step_document(step: Step) -> dict[str, Any]:
-    return {"id": step.id, "kind": step.kind.value, "subject": str(step.subject), "summary": step.summary, "relies_on": step.relies_on,
-            "before": [_expect_document(expect) for expect in step.before], "do": [_action_document(action) for action in step.do],
-            "check": [_expect_document(expect) for expect in step.check], "undo": [_action_document(action) for action in step.undo]}
+    return {
+        "id": step.id,
+        "kind": step.kind.value,
+        "subject": str(step.subject),
+        "summary": step.summary,
+        "relies_on": step.relies_on,
+        "before": [_expect_document(expect) for expect in step.before],
+        "do": [_action_document(action) for action in step.do],
+        "check": [_expect_document(expect) for expect in step.check],
+        "undo": [_action_document(action) for action in step.undo],
+    }
 
 
 def _action_document(action: Action) -> dict[str, Any]:
@@ -170,9 +221,16 @@ def _expect_document(expect: Expect) -> dict[str, Any]:
 def _step(node: Node, path: str, context: Context) -> Step:
     fields = Fields(node, path, context, "a step")
     found = Step(
-        fields.need("id", values.text, ""), fields.need("kind", values.word(StepKind), StepKind.BIND), fields.need("subject", values.address, _NOWHERE),
-        fields.need("summary", values.text, ""), fields.need("before", listed(_expect), ()), fields.need("do", listed(_action), ()),
-        fields.need("check", listed(_expect), ()), fields.need("undo", listed(_action), ()), fields.take("relies_on", values.text, ""))
+        fields.need("id", values.text, ""),
+        fields.need("kind", values.word(StepKind), StepKind.BIND),
+        fields.need("subject", values.address, _NOWHERE),
+        fields.need("summary", values.text, ""),
+        fields.need("before", listed(_expect), ()),
+        fields.need("do", listed(_action), ()),
+        fields.need("check", listed(_expect), ()),
+        fields.need("undo", listed(_action), ()),
+        fields.take("relies_on", values.text, ""),
+    )
     fields.done()
     return found
 

@@ -73,7 +73,9 @@ def recognise(data: bytes, source: str) -> str:
         return "plan" if b"plan/1" in data[:4096] or b'"simkit": "plan/1"' in data else "native"
     if not start:
         raise UnreadableSource("the file is empty", where=source, remedy="give a snapshot, a sysfs tree, hwloc XML or NCCL XML")
-    raise UnreadableSource(f"no reader knows this file{_guess(start)}", where=source, remedy="give a snapshot made by `simkit capture`, a sysfs tree, hwloc XML or NCCL XML")
+    raise UnreadableSource(
+        f"no reader knows this file{_guess(start)}", where=source, remedy="give a snapshot made by `simkit capture`, a sysfs tree, hwloc XML or NCCL XML"
+    )
 
 
 def _recognise_xml(data: bytes, source: str) -> str:
@@ -81,8 +83,11 @@ def _recognise_xml(data: bytes, source: str) -> str:
         if mark in data[: 1 << 16]:
             return reader
     if b"<graphs" in data[: 1 << 16]:
-        raise UnreadableSource("this is an NCCL graph file (<graphs>): rings and trees that NCCL found, not the topology", where=source,
-                               remedy="give the file that NCCL_TOPO_DUMP_FILE writes (<system>)")
+        raise UnreadableSource(
+            "this is an NCCL graph file (<graphs>): rings and trees that NCCL found, not the topology",
+            where=source,
+            remedy="give the file that NCCL_TOPO_DUMP_FILE writes (<system>)",
+        )
     raise UnreadableSource("XML, but neither hwloc's <topology> nor NCCL's <system>", where=source, remedy="give one of these")
 
 

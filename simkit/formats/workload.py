@@ -91,14 +91,25 @@ def workload_document(workload: Workload) -> dict[str, Any]:
 
 
 def _guest_document(guest: GuestRequest) -> dict[str, Any]:
-    return {"tee": guest.tee.value, "topology": guest.topology.value, "cpus": guest.cpus, "memory": values.size_text(guest.memory_bytes),
-            "devices": [_device_document(request) for request in guest.devices]}
+    return {
+        "tee": guest.tee.value,
+        "topology": guest.topology.value,
+        "cpus": guest.cpus,
+        "memory": values.size_text(guest.memory_bytes),
+        "devices": [_device_document(request) for request in guest.devices],
+    }
 
 
 def _device_document(request: DeviceRequest) -> dict[str, Any]:
-    optional = {"model": request.model, "peers": request.peers and str(request.peers), "near": request.near and str(request.near),
-                "pinned": [str(address) for address in request.pinned] or None}
-    return {"kind": request.kind.value, "count": request.count, "share": request.share.value} | {key: value for key, value in optional.items() if value is not None}
+    optional = {
+        "model": request.model,
+        "peers": request.peers and str(request.peers),
+        "near": request.near and str(request.near),
+        "pinned": [str(address) for address in request.pinned] or None,
+    }
+    return {"kind": request.kind.value, "count": request.count, "share": request.share.value} | {
+        key: value for key, value in optional.items() if value is not None
+    }
 
 
 def dump_workload(workload: Workload) -> str:

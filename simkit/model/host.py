@@ -63,11 +63,15 @@ class Host:
         sound: set[Address] = set()
         for function in self.functions:
             if isinstance(function.parent, Address) and function.parent not in self._by_address:
-                yield Fault(f"{function.address} lies below {function.parent}, which is not there", where[function.address],
-                            "add the bridge or correct the parent")
+                yield Fault(
+                    f"{function.address} lies below {function.parent}, which is not there", where[function.address], "add the bridge or correct the parent"
+                )
             if function.physfn is not None and function.physfn not in self._by_address:
-                yield Fault(f"{function.address} is a virtual function of {function.physfn}, which is not there",
-                            where[function.address], "add the physical function or correct physfn")
+                yield Fault(
+                    f"{function.address} is a virtual function of {function.physfn}, which is not there",
+                    where[function.address],
+                    "add the physical function or correct physfn",
+                )
             trail: dict[Address, None] = {}
             here: Function | None = function
             while here is not None and here.address not in sound and here.address not in trail:
@@ -75,8 +79,7 @@ class Host:
                 here = self._by_address.get(here.parent) if isinstance(here.parent, Address) else None
             if here is not None and here.address not in sound:
                 cycle = list(trail)[list(trail).index(here.address) :]
-                yield Fault(f"bridges in a cycle: {' below '.join(map(str, cycle))}", where[here.address],
-                            "one of them must lie below a root bus")
+                yield Fault(f"bridges in a cycle: {' below '.join(map(str, cycle))}", where[here.address], "one of them must lie below a root bus")
             sound.update(trail)
 
     def __contains__(self, address: Address) -> bool:
@@ -92,8 +95,9 @@ class Host:
         try:
             return self._by_address[address]
         except KeyError:
-            raise UnknownName(f"{self.name} has no function {address}", where=str(self.places.root),
-                              remedy=f"`simkit show` lists its {len(self.functions)} functions") from None
+            raise UnknownName(
+                f"{self.name} has no function {address}", where=str(self.places.root), remedy=f"`simkit show` lists its {len(self.functions)} functions"
+            ) from None
 
     def parent(self, function: Function) -> Function | None:
         """The bridge above, or None on a root bus."""

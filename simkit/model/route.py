@@ -34,9 +34,10 @@ class Route:
     """The way of a memory request from `source` to `target`'s memory over PCIe.
 
     `nearness` is the class of the pair by the tree; `direct` whether the request stays below the host bridge with the bits as
-    they are (`translated_only`: just for requests that carry ATS-translated addresses); `redirected_by` the port whose ACS control sends it upstream; `via` the bridges it passes, in order, up to and down
-    again. `bandwidth_gbps` is the slowest link on the way in gigabits a second after line coding, one direction, as the kernel
-    prints it (`pcie_bandwidth_available`). With `assumptions`, `direct` says what may happen, not what does.
+    they are (`translated_only`: just for requests that carry ATS-translated addresses); `redirected_by` the port whose ACS
+    control sends it upstream; `via` the bridges it passes, in order, up to and down again. `bandwidth_gbps` is the slowest link
+    on the way in gigabits a second after line coding, one direction, as the kernel prints it (`pcie_bandwidth_available`). With
+    `assumptions`, `direct` says what may happen, not what does.
     """
 
     source: Address

@@ -78,5 +78,8 @@ class Workload:
         for guest in self.guests:
             if guest.name == name:
                 return guest
-        raise UnknownName(f"workload {self.name} has no guest {name!r}", where=str(self.places.root),
-                          remedy=f"its guests are {', '.join(guest.name for guest in self.guests)}")
+        raise UnknownName(
+            f"workload {self.name} has no guest {name!r}",
+            where=str(self.places.root),
+            remedy=f"its guests are {', '.join(guest.name for guest in self.guests)}",
+        )

@@ -63,10 +63,15 @@ def _differences(host: Host, given: dict[Address, int | None]) -> tuple[Differen
     coarse, fine = (_Builder(blank, Isolation(blank, optimistic=optimistic), {}).run().members_of() for optimistic in (False, True))
     reported = _Builder(host, Isolation(host, optimistic=False), given).run().members_of()
     return tuple(
-        Difference(address, reported.get(address, ()), coarse.get(address, ()),
-                   f"{address}: reported with {_list(reported, address)}, the rules put it with {_list(coarse, address)}")
+        Difference(
+            address,
+            reported.get(address, ()),
+            coarse.get(address, ()),
+            f"{address}: reported with {_list(reported, address)}, the rules put it with {_list(coarse, address)}",
+        )
         for address in sorted(given)
-        if not set(fine.get(address, ())) <= set(reported.get(address, ())) <= set(coarse.get(address, ())))
+        if not set(fine.get(address, ())) <= set(reported.get(address, ())) <= set(coarse.get(address, ()))
+    )
 
 
 def _list(members: dict[Address, tuple[Address, ...]], address: Address) -> str:
@@ -137,7 +142,9 @@ class _Builder:
             return None
         for other in self._slots[last.address.slot]:
             if other is not last and other.address in self.group_of and other.parent == last.parent and not self.isolation.enabled(other):
-                return self._because(function, "get_pci_function_alias_group", other, f"{last.address} and {other.address} are functions of one slot without ACS between them")
+                return self._because(
+                    function, "get_pci_function_alias_group", other, f"{last.address} and {other.address} are functions of one slot without ACS between them"
+                )
         return None
 
     def _because(self, function: Function, rule: str, other: Function, text: str) -> int:

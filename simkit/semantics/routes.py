@@ -44,8 +44,18 @@ def route(host: Host, source: Address, target: Address) -> Route:
     way = _meet(host, start, end)
     turn = _turn(host, way, start, end)
     ports = (*way.up, *((way.meet,) if way.meet else ()), *way.down) if turn.direct else (*_ancestors(host, start), *reversed(_ancestors(host, end)))
-    return Route(source, target, nearness, turn.direct, tuple(port.address for port in ports), redirected_by=turn.redirected_by,
-                 translated_only=turn.translated_only, bandwidth_gbps=_slowest(host, start, end, ports), why=turn.why, assumptions=turn.assumptions)
+    return Route(
+        source,
+        target,
+        nearness,
+        turn.direct,
+        tuple(port.address for port in ports),
+        redirected_by=turn.redirected_by,
+        translated_only=turn.translated_only,
+        bandwidth_gbps=_slowest(host, start, end, ports),
+        why=turn.why,
+        assumptions=turn.assumptions,
+    )
 
 
 def tree_class(host: Host, start: Function, end: Function) -> PeerClass:
@@ -100,7 +110,9 @@ def _turn(host: Host, way: _Way, start: Function, end: Function) -> _Turn:
     if host.elided:
         if way.meet is None:
             return _Turn(direct=False, why=_HOST_BRIDGE)
-        return _unknown(host, way.meet, Unknown("NCCL's XML leaves the switch's ports out"), f"the switch {way.meet.address} passes it on unless its ports redirect")
+        return _unknown(
+            host, way.meet, Unknown("NCCL's XML leaves the switch's ports out"), f"the switch {way.meet.address} passes it on unless its ports redirect"
+        )
     if inward.address.slot == outward.address.slot and inward.parent == outward.parent:
         return _between_functions(host, inward, outward)
     if way.meet is None:
@@ -140,24 +152,36 @@ def _by_control(host: Host, inward: Function, outward: Function, acs: Acs, start
         return _unknown(host, inward, acs.control, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
     if not acs.control & AcsBits.RR:
         blocked = " (egress control is on; its vector is not modelled)" if acs.control & AcsBits.EC else ""
-        return _Turn(direct=True, why=f"ACS request redirect is off at {inward.address}: it goes straight on to {outward.address}, the IOMMU never sees it{blocked}")
+        return _Turn(
+            direct=True, why=f"ACS request redirect is off at {inward.address}: it goes straight on to {outward.address}, the IOMMU never sees it{blocked}"
+        )
     if acs.control & AcsBits.DT and isinstance(start.ats, Ats) and start.ats.enabled is True and not acs.control & AcsBits.TB:
-        return _Turn(direct=True, translated_only=True, redirected_by=inward.address,
-                     why=f"{inward.address} redirects upstream (ACS RR), but passes ATS-translated requests straight on to {outward.address} (ACS DT)")
+        return _Turn(
+            direct=True,
+            translated_only=True,
+            redirected_by=inward.address,
+            why=f"{inward.address} redirects upstream (ACS RR), but passes ATS-translated requests straight on to {outward.address} (ACS DT)",
+        )
     return _Turn(direct=False, redirected_by=inward.address, why=f"ACS request redirect at {inward.address} sends it upstream; {_HOST_BRIDGE}")
 
 
 def _unknown(host: Host, port: Function, unknown: Unknown, why: str) -> _Turn:
     path = f"{port.path}/acs/control" if isinstance(port.acs, Acs) else f"{port.path}/acs"
-    return _Turn(direct=True, why=f"{why}; ACS there is unknown", assumptions=(
-        Assumption(f"ACS of {port.address} is unknown ({unknown.why}); taken to be off", path, host.where(path)),))
+    return _Turn(
+        direct=True,
+        why=f"{why}; ACS there is unknown",
+        assumptions=(Assumption(f"ACS of {port.address} is unknown ({unknown.why}); taken to be off", path, host.where(path)),),
+    )
 
 
 def _slowest(host: Host, start: Function, end: Function, ports: tuple[Function, ...]) -> float | None:
     """The narrowest link passed. A port's link register speaks of the link below a root or downstream port and above any other."""
     passed = [function for function in (start, *ports, end) if isinstance(function.link, Link)]
-    lacking = [function for function in (start, end) if function.link is not None and not isinstance(function.link, Link)
-               and not any(isinstance(port.link, Link) for port in host.ancestors(function))]
+    lacking = [
+        function
+        for function in (start, end)
+        if function.link is not None and not isinstance(function.link, Link) and not any(isinstance(port.link, Link) for port in host.ancestors(function))
+    ]
     speeds = [link_gbps(function.link) for function in passed if isinstance(function.link, Link)]
     known = [speed for speed in speeds if speed is not None]
     return min(known) if known and not lacking else None

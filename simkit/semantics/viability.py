@@ -10,7 +10,9 @@ from simkit.model.group import Group, Grouping
 from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
-VFIO_DRIVERS = frozenset({"vfio-pci", "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "qat_vfio_pci", "virtio_vfio_pci", "xe_vfio_pci"})
+VFIO_DRIVERS = frozenset(
+    {"vfio-pci", "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "hisi_acc_vfio_pci", "pds_vfio_pci", "qat_vfio_pci", "virtio_vfio_pci", "xe_vfio_pci"}
+)
 """VFIO PCI drivers of Linux 7.3 (drivers/vfio/pci)."""
 
 HARMLESS_DRIVERS = frozenset({"pci-stub", "pcieport"})

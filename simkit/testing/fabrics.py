@@ -52,10 +52,25 @@ class _Builder:
         self.functions: list[Function] = []
         self.next_bus = 1
 
-    def add(self, address: Address, parent: Parent, kind: PortType | None, class_code: int, acs: Acs | None, *, many: bool, buses: BusRange | None = None) -> None:
+    def add(
+        self, address: Address, parent: Parent, kind: PortType | None, class_code: int, acs: Acs | None, *, many: bool, buses: BusRange | None = None
+    ) -> None:
         vendor = self.draw(st.sampled_from([0x1234, 0x8086])) if kind is PortType.RC_ENDPOINT else 0x1234
-        self.functions.append(Function(address, parent, vendor, 0x11, class_code, port_type=kind, acs=acs, ats=None, sriov=None, bus_range=buses,
-                                       multifunction=many or address.function > 0))
+        self.functions.append(
+            Function(
+                address,
+                parent,
+                vendor,
+                0x11,
+                class_code,
+                port_type=kind,
+                acs=acs,
+                ats=None,
+                sriov=None,
+                bus_range=buses,
+                multifunction=many or address.function > 0,
+            )
+        )
 
     def root_port(self, address: Address, *, many: bool) -> None:
         self._port(address, RootBus(0, 0), PortType.ROOT_PORT, 0, many=many)
@@ -65,8 +80,19 @@ class _Builder:
         at, secondary = len(self.functions), self.next_bus
         self.next_bus += 1
         self._below(address, secondary, depth)
-        placed = Function(address, parent, 0x1234, 0x10, 0x060400, port_type=kind, acs=acs, ats=None, sriov=None,
-                          bus_range=BusRange(secondary, self.next_bus - 1), multifunction=many or address.function > 0)
+        placed = Function(
+            address,
+            parent,
+            0x1234,
+            0x10,
+            0x060400,
+            port_type=kind,
+            acs=acs,
+            ats=None,
+            sriov=None,
+            bus_range=BusRange(secondary, self.next_bus - 1),
+            multifunction=many or address.function > 0,
+        )
         self.functions.insert(at, placed)
 
     def _below(self, parent: Address, bus: int, depth: int) -> None:
@@ -101,5 +127,19 @@ class _Builder:
         for index in range(count):
             device, function = (0, index) if packed else (index, 0)
             self._port(Address(0, inner, device, function), upstream, PortType.DOWNSTREAM, depth + 1, many=packed and count > 1)
-        self.functions.insert(at, Function(upstream, parent, 0x1234, 0x12, 0x060400, port_type=PortType.UPSTREAM, acs=None, ats=None, sriov=None,
-                                           bus_range=BusRange(inner, self.next_bus - 1), multifunction=False))
+        self.functions.insert(
+            at,
+            Function(
+                upstream,
+                parent,
+                0x1234,
+                0x12,
+                0x060400,
+                port_type=PortType.UPSTREAM,
+                acs=None,
+                ats=None,
+                sriov=None,
+                bus_range=BusRange(inner, self.next_bus - 1),
+                multifunction=False,
+            ),
+        )

@@ -42,12 +42,21 @@ _facts: dict[str, st.SearchStrategy[Any]] = {
     "port_type": _or_none(st.sampled_from(PortType)),
     "multifunction": _or_unknown(st.booleans()),
     "bus_range": st.none() | st.builds(BusRange, st.integers(0, 255), st.integers(0, 255)),
-    "link": _or_none(st.builds(Link, _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(st.sampled_from([126.031, 63.0])))),
+    "link": _or_none(
+        st.builds(Link, _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(st.sampled_from([126.031, 63.0])))
+    ),
     "acs": _or_none(st.builds(Acs, _bits, _bits)),
     "ats": _or_none(st.builds(Ats, _or_unknown(st.booleans()))),
     "ari": _or_unknown(st.booleans()),
     "sriov": _or_none(st.builds(Sriov, _short, *[_or_unknown(_short)] * 5, _or_unknown(st.booleans()), _or_unknown(st.booleans()))),
-    "bars": _or_unknown(st.lists(st.builds(Bar, st.integers(0, 6), st.sampled_from(BarKind), _or_unknown(st.integers(1, 1 << 40)), st.booleans(), _or_unknown(st.integers(0, 1 << 45))), max_size=2).map(tuple)),
+    "bars": _or_unknown(
+        st.lists(
+            st.builds(
+                Bar, st.integers(0, 6), st.sampled_from(BarKind), _or_unknown(st.integers(1, 1 << 40)), st.booleans(), _or_unknown(st.integers(0, 1 << 45))
+            ),
+            max_size=2,
+        ).map(tuple)
+    ),
     "numa_node": _or_none(st.integers(0, 7)),
     "iommu_group": _or_none(st.integers(0, 99)),
     "driver": _or_none(_words),
@@ -66,16 +75,47 @@ def hosts(draw: Callable[[st.SearchStrategy[Any]], Any], *, max_functions: int =
         @given(hosts())
         def test_round_trip(host): assert load_host(dump_host(host), source="x") == host
     """
-    addresses = draw(st.lists(st.builds(Address, st.sampled_from([0, 1, 0x10000]), st.integers(0, 255), st.integers(0, 31), st.integers(0, 7)), max_size=max_functions, unique=True))
+    addresses = draw(
+        st.lists(
+            st.builds(Address, st.sampled_from([0, 1, 0x10000]), st.integers(0, 255), st.integers(0, 31), st.integers(0, 7)),
+            max_size=max_functions,
+            unique=True,
+        )
+    )
     functions: list[Function] = []
     for address in sorted(addresses):
         parents: list[Parent] = [RootBus(address.domain, 0), *(other.address for other in functions)]
         facts = {name: draw(strategy) for name, strategy in _facts.items()}
         functions.append(Function(address, draw(st.sampled_from(parents)), **facts))
-    nodes = tuple(NumaNode(number, draw(_or_unknown(st.sets(st.integers(0, 64)).map(CpuSet.of))), draw(_or_unknown(st.integers(0, 1 << 42))), draw(_or_unknown(st.integers(0, 3))),
-                           draw(_or_unknown(st.lists(st.integers(10, 40), max_size=3).map(tuple)))) for number in range(draw(st.integers(0, 2))))
-    links = st.builds(PeerLink, st.sampled_from(sorted(addresses)), st.none() | st.sampled_from(sorted(addresses)), st.sampled_from(PeerKind), st.integers(1, 18)) if addresses else st.nothing()
-    cpu = draw(st.builds(Cpu, _or_unknown(_words), _or_unknown(_words), _or_unknown(_short), _or_unknown(_short), _or_unknown(_words), _or_unknown(st.integers(1, 8))))
+    nodes = tuple(
+        NumaNode(
+            number,
+            draw(_or_unknown(st.sets(st.integers(0, 64)).map(CpuSet.of))),
+            draw(_or_unknown(st.integers(0, 1 << 42))),
+            draw(_or_unknown(st.integers(0, 3))),
+            draw(_or_unknown(st.lists(st.integers(10, 40), max_size=3).map(tuple))),
+        )
+        for number in range(draw(st.integers(0, 2)))
+    )
+    links = (
+        st.builds(PeerLink, st.sampled_from(sorted(addresses)), st.none() | st.sampled_from(sorted(addresses)), st.sampled_from(PeerKind), st.integers(1, 18))
+        if addresses
+        else st.nothing()
+    )
+    cpu = draw(
+        st.builds(Cpu, _or_unknown(_words), _or_unknown(_words), _or_unknown(_short), _or_unknown(_short), _or_unknown(_words), _or_unknown(st.integers(1, 8)))
+    )
     tees = _or_unknown(st.lists(st.builds(Tee, st.sampled_from(TeeKind), _or_unknown(_short)), max_size=2).map(tuple))
-    return Host(draw(_words), tuple(functions), nodes, cpu, draw(_or_unknown(st.sampled_from(IommuKind))), draw(tees), tuple(draw(st.lists(links, max_size=3))) if addresses else (),
-                draw(_or_unknown(_words)), draw(_or_unknown(st.just("") | _words)), draw(st.booleans()), tuple(draw(st.lists(_words, max_size=2))))
+    return Host(
+        draw(_words),
+        tuple(functions),
+        nodes,
+        cpu,
+        draw(_or_unknown(st.sampled_from(IommuKind))),
+        draw(tees),
+        tuple(draw(st.lists(links, max_size=3))) if addresses else (),
+        draw(_or_unknown(_words)),
+        draw(_or_unknown(st.just("") | _words)),
+        draw(st.booleans()),
+        tuple(draw(st.lists(_words, max_size=2))),
+    )

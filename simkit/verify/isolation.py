@@ -17,6 +17,7 @@ from simkit.semantics.viability import viability
 from simkit.verify.report import Counterexample, Finding, Outcome
 from simkit.verify.scene import HANDED_OUT, Scene
 
+
 def separate_groups(scene: Scene) -> Finding:
     """No IOMMU group is shared by two guests; on a host alone, no two devices of different slots that one would hand out."""
     host = scene.host
@@ -25,15 +26,20 @@ def separate_groups(scene: Scene) -> Finding:
         if scene.plan is not None:
             parties = {scene.owner(address): address for address in group.functions if address in scene.owners}
         else:
-            parties = {str(host[address].address.slot): address for address in group.functions
-                       if host[address].kind in HANDED_OUT and not host[address].is_vf}
+            parties = {str(host[address].address.slot): address for address in group.functions if host[address].kind in HANDED_OUT and not host[address].is_vf}
         if len(parties) > 1:
             first, second, *_ = sorted(parties.values())
             because = "; ".join(reason.text for reason in group.because)
             text = f"{scene.name(first)} and {scene.name(second)} are in one IOMMU group" + (f": {because}" if because else "")
-            return Finding("separate-groups", Outcome.VIOLATED, text, host.where(host[second].path),
-                           Counterexample(first, second, scene.owner(first), scene.owner(second), text=text),
-                           "give both to one guest, or isolate the ports above them (simkit route shows which)", _sentences(scene.grouping.assumptions))
+            return Finding(
+                "separate-groups",
+                Outcome.VIOLATED,
+                text,
+                host.where(host[second].path),
+                Counterexample(first, second, scene.owner(first), scene.owner(second), text=text),
+                "give both to one guest, or isolate the ports above them (simkit route shows which)",
+                _sentences(scene.grouping.assumptions),
+            )
         shared += 1
     text = f"{shared} groups looked at, none is shared by two {'guests' if scene.plan else 'devices of different slots'}"
     return _decided("separate-groups", scene, text)
@@ -51,9 +57,14 @@ def whole_groups(scene: Scene, plan: Plan) -> Finding:
             answer = viability(scene.host, scene.grouping, inside[0])
             if answer.blockers:
                 text = f"{guest.name}: {scene.name(inside[0])} cannot be opened, its group is not viable: {answer.why}"
-                return Finding("whole-groups", Outcome.VIOLATED, text, scene.host.where(scene.host[answer.blockers[0]].path),
-                               Counterexample(inside[0], answer.blockers[0], guest.name, scene.owner(answer.blockers[0]), text=text),
-                               "hand over or unbind the whole group")
+                return Finding(
+                    "whole-groups",
+                    Outcome.VIOLATED,
+                    text,
+                    scene.host.where(scene.host[answer.blockers[0]].path),
+                    Counterexample(inside[0], answer.blockers[0], guest.name, scene.owner(answer.blockers[0]), text=text),
+                    "hand over or unbind the whole group",
+                )
             if not is_known(answer.viable):
                 return Finding("whole-groups", Outcome.UNDECIDED, f"{guest.name}: {answer.why}", scene.host.where(scene.host[inside[0]].path))
             checked += 1
@@ -68,8 +79,13 @@ def no_peer_path(scene: Scene) -> Finding:
     """
     host = scene.host
     if host.iommu is IommuKind.NONE:
-        return Finding("no-peer-path", Outcome.VIOLATED, "the host has no IOMMU: every device reaches all memory", host.where("iommu"),
-                       remedy="enable VT-d, AMD-Vi or the SMMU in the firmware and on the kernel command line")
+        return Finding(
+            "no-peer-path",
+            Outcome.VIOLATED,
+            "the host has no IOMMU: every device reaches all memory",
+            host.where("iommu"),
+            remedy="enable VT-d, AMD-Vi or the SMMU in the firmware and on the kernel command line",
+        )
     routed = 0
     doubtful: list[Route] = []
     for source in scene.handed_out():
@@ -88,19 +104,28 @@ def no_peer_path(scene: Scene) -> Finding:
     if doubtful:
         way = doubtful[0]
         text = f"{len(doubtful)} of {routed} requests could not be decided, first from {scene.name(way.source)} to {scene.name(way.target)}: {way.why}"
-        return Finding("no-peer-path", Outcome.UNDECIDED, text, way.assumptions[0].place, assumptions=_sentences(way.assumptions),
-                       remedy="read the ACS registers named (as root)")
-    return Finding("no-peer-path", Outcome.HOLDS, f"{routed} requests between parties routed, none stays below the host bridge",
-                   host.places.root, assumptions=("the IOMMU translates what reaches the host bridge, for each party by a page table of its own",))
+        return Finding(
+            "no-peer-path",
+            Outcome.UNDECIDED,
+            text,
+            way.assumptions[0].place,
+            assumptions=_sentences(way.assumptions),
+            remedy="read the ACS registers named (as root)",
+        )
+    return Finding(
+        "no-peer-path",
+        Outcome.HOLDS,
+        f"{routed} requests between parties routed, none stays below the host bridge",
+        host.places.root,
+        assumptions=("the IOMMU translates what reaches the host bridge, for each party by a page table of its own",),
+    )
 
 
 def _near(scene: Scene, source: Address) -> frozenset[Address]:
     """The functions below the same child of a root bus, and those of the same root-bus slot: all that a request can reach below the host bridge."""
     host = scene.host
     function = host[source]
-    top = function
-    for top in host.ancestors(function):
-        pass
+    top = (function, *host.ancestors(function))[-1]
     tops = [child for child in host.children(host.root_bus(function)) if child.address.slot == top.address.slot]
     return frozenset(below.address for child in tops for below in (child, *host.below(child.address)))
 
@@ -112,8 +137,14 @@ def _peer_path(scene: Scene, way: Route) -> Finding:
     text = f"{scene.name(way.source)} reaches the memory of {scene.name(way.target)} over {over}: {way.why}"
     remedy = f"set ACS RR, CR, SV and UF on {turns[0]}" if turns else "hand both to one guest"
     place = host.where(f"{host[turns[0]].path}/acs") if turns else host.where(host[way.source].path)
-    return Finding("no-peer-path", Outcome.VIOLATED, text, place,
-                   Counterexample(way.source, way.target, scene.owner(way.source), scene.owner(way.target), way.via, text), remedy)
+    return Finding(
+        "no-peer-path",
+        Outcome.VIOLATED,
+        text,
+        place,
+        Counterexample(way.source, way.target, scene.owner(way.source), scene.owner(way.target), way.via, text),
+        remedy,
+    )
 
 
 def _control(scene: Scene, port: Address) -> AcsBits:
@@ -136,12 +167,27 @@ def reset_isolation(scene: Scene, _plan: Plan) -> Finding:
         hit = [other for other in answer.functions if scene.owner(other) != owner and not scene.host[other].is_bridge]
         if hit:
             text = f"resetting {scene.name(function.address)} by {answer.method} also resets {scene.name(hit[0])}"
-            return Finding("reset-isolation", Outcome.VIOLATED, text, scene.host.where(f"{function.path}/reset_methods"),
-                           Counterexample(function.address, hit[0], owner, scene.owner(hit[0]), text=text), "give both to one guest")
+            return Finding(
+                "reset-isolation",
+                Outcome.VIOLATED,
+                text,
+                scene.host.where(f"{function.path}/reset_methods"),
+                Counterexample(function.address, hit[0], owner, scene.owner(hit[0]), text=text),
+                "give both to one guest",
+            )
     if unknown:
-        return Finding("reset-isolation", Outcome.UNDECIDED, f"how {', '.join(map(str, unknown[:4]))} would be reset is unknown",
-                       scene.host.where(scene.host[unknown[0]].path), remedy="read reset_method of these functions")
-    return _decided("reset-isolation", scene, "each function resets alone or with its own guest's only: " + ", ".join(f"{count} by {method}" for method, count in sorted(methods.items())))
+        return Finding(
+            "reset-isolation",
+            Outcome.UNDECIDED,
+            f"how {', '.join(map(str, unknown[:4]))} would be reset is unknown",
+            scene.host.where(scene.host[unknown[0]].path),
+            remedy="read reset_method of these functions",
+        )
+    return _decided(
+        "reset-isolation",
+        scene,
+        "each function resets alone or with its own guest's only: " + ", ".join(f"{count} by {method}" for method, count in sorted(methods.items())),
+    )
 
 
 def _decided(name: str, scene: Scene, text: str) -> Finding:

@@ -47,10 +47,17 @@ def _kept(name: str, scene: Scene, plan: Plan, pairs_of: Callable[[Plan, GuestPl
             if guest.topology is Topology.REPLICATE:
                 seen = nearness(view, addresses[a.address], addresses[b.address])
                 if seen > bound:
-                    text = (f"{guest.name}: {scene.name(a.address)} and {scene.name(b.address)} are {on_host} on the host, "
-                            f"but look {seen} to the guest's drivers")
-                    return Finding(name, Outcome.VIOLATED, text, where, Counterexample(a.address, b.address, guest.name, guest.name, text=text),
-                                   "place both below one guest switch")
+                    text = (
+                        f"{guest.name}: {scene.name(a.address)} and {scene.name(b.address)} are {on_host} on the host, but look {seen} to the guest's drivers"
+                    )
+                    return Finding(
+                        name,
+                        Outcome.VIOLATED,
+                        text,
+                        where,
+                        Counterexample(a.address, b.address, guest.name, guest.name, text=text),
+                        "place both below one guest switch",
+                    )
                 in_guest += 1
     text = f"{checked} promised pairs are as near as promised on the host" + (f", {in_guest} of them also in the guest's tree" if in_guest else "")
     return Finding(name, Outcome.HOLDS, text if checked else "no guest asks for it", plan.workload.places.root)
@@ -80,8 +87,12 @@ def _model_fits(function: Function, model: str | None) -> bool:
 
 
 def _peer_pairs(plan: Plan, guest: GuestPlan) -> list[Pair]:
-    return [(a, b, request.peers, path) for path, request in _requests(plan, guest) if request.peers is not None
-            for a, b in combinations(_matching(plan.host, guest, request), 2)]
+    return [
+        (a, b, request.peers, path)
+        for path, request in _requests(plan, guest)
+        if request.peers is not None
+        for a, b in combinations(_matching(plan.host, guest, request), 2)
+    ]
 
 
 def _near_pairs(plan: Plan, guest: GuestPlan) -> list[Pair]:
@@ -122,11 +133,10 @@ def _matching_of(host: Host, devices: list[GuestDevice], gpus: list[GuestDevice]
     return {device.address: by_address[gpu] for gpu, device in taken.items()}
 
 
-def numa_local(scene: Scene, plan: Plan) -> Finding:
+def numa_local(_scene: Scene, plan: Plan) -> Finding:
     """CPUs and memory of each guest come from NUMA nodes where its GPUs are."""
     for guest in plan.guests:
-        homes = {plan.host[device.vf_of or device.address].numa_node for device in guest.devices
-                 if plan.host[device.vf_of or device.address].kind is Kind.GPU}
+        homes = {plan.host[device.vf_of or device.address].numa_node for device in guest.devices if plan.host[device.vf_of or device.address].kind is Kind.GPU}
         known = {home for home in homes if is_known(home) and home is not None}
         away = [node.host_node for node in guest.nodes if known and node.host_node not in known]
         if away:
@@ -135,7 +145,7 @@ def numa_local(scene: Scene, plan: Plan) -> Finding:
     return Finding("numa-local", Outcome.HOLDS, f"{len(plan.guests)} guests have CPUs and memory on their GPUs' nodes only", plan.workload.places.root)
 
 
-def guest_limits(scene: Scene, plan: Plan) -> Finding:
+def guest_limits(_scene: Scene, plan: Plan) -> Finding:
     """Every guest's tree fits slots, I/O windows and bus numbers of the virtual machine."""
     for guest in plan.guests:
         short = shortfalls(guest.ports, guest.devices)

@@ -15,8 +15,13 @@ def tee_platform(scene: Scene, plan: Plan) -> Finding:
     if not wanted:
         return Finding("tee-platform", Outcome.HOLDS, "no guest asks for a TEE", plan.workload.places.root)
     if not is_known(scene.host.tees):
-        return Finding("tee-platform", Outcome.UNDECIDED, "whether the host offers a TEE is unknown", scene.host.where("tees"),
-                       remedy="state `tees:` in the host file, or capture as root")
+        return Finding(
+            "tee-platform",
+            Outcome.UNDECIDED,
+            "whether the host offers a TEE is unknown",
+            scene.host.where("tees"),
+            remedy="state `tees:` in the host file, or capture as root",
+        )
     offered = {tee.kind: tee for tee in scene.host.tees}
     for guest in wanted:
         if guest.tee not in offered:
@@ -28,15 +33,22 @@ def tee_platform(scene: Scene, plan: Plan) -> Finding:
     return Finding("tee-platform", Outcome.HOLDS, f"{len(wanted)} confidential guests, each TEE is offered", scene.host.where("tees"))
 
 
-def device_trust(scene: Scene, plan: Plan) -> Finding:
+def device_trust(_scene: Scene, plan: Plan) -> Finding:
     """Devices of confidential guests are inside the trust boundary: never without TDISP, so the best outcome today is a residual risk."""
     exposed = [(guest, device) for guest in plan.guests if guest.tee is not TeeKind.NONE for device in guest.devices]
     if not exposed:
         return Finding("device-trust", Outcome.HOLDS, "no confidential guest has a device", plan.workload.places.root)
-    text = (f"{len(exposed)} devices of confidential guests are outside the TEE: their DMA goes through shared memory, and that the device a guest "
-            "attests is the one on its bus rests on the host (no TDISP or IDE on this path)")
-    return Finding("device-trust", Outcome.RESIDUAL, text, plan.workload.places.root,
-                   remedy="attest GPU and NIC from inside the guest before a secret is released; encrypt what crosses shared memory")
+    text = (
+        f"{len(exposed)} devices of confidential guests are outside the TEE: their DMA goes through shared memory, and that the device a guest "
+        "attests is the one on its bus rests on the host (no TDISP or IDE on this path)"
+    )
+    return Finding(
+        "device-trust",
+        Outcome.RESIDUAL,
+        text,
+        plan.workload.places.root,
+        remedy="attest GPU and NIC from inside the guest before a secret is released; encrypt what crosses shared memory",
+    )
 
 
 def protected_devices(scene: Scene, plan: Plan) -> Finding:
@@ -46,9 +58,18 @@ def protected_devices(scene: Scene, plan: Plan) -> Finding:
         for device in guest.devices:
             usage = plan.host[device.address].usage if device.address in plan.host else None
             if usage:
-                return Finding("protected-devices", Outcome.VIOLATED, f"{guest.name} takes {scene.name(device.address)}: it is the {usage}",
-                               plan.host.where(f"functions/{device.address}/usage"))
+                return Finding(
+                    "protected-devices",
+                    Outcome.VIOLATED,
+                    f"{guest.name} takes {scene.name(device.address)}: it is the {usage}",
+                    plan.host.where(f"functions/{device.address}/usage"),
+                )
     listed = ", ".join(f"{function.address} ({function.usage})" for function in needed)
     text = f"stay with the host: {listed}" if needed else "the source does not say which devices the host itself needs"
-    return Finding("protected-devices", Outcome.HOLDS if needed else Outcome.UNDECIDED, text, plan.host.places.root,
-                   remedy="" if needed else "state `usage:` of the root disk, console and management NIC in the host file")
+    return Finding(
+        "protected-devices",
+        Outcome.HOLDS if needed else Outcome.UNDECIDED,
+        text,
+        plan.host.places.root,
+        remedy="" if needed else "state `usage:` of the root disk, console and management NIC in the host file",
+    )

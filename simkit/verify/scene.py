@@ -54,8 +54,11 @@ class Scene:
 
     def others(self, owner: str) -> Iterator[Function]:
         """The functions that are not `owner`'s and have memory or registers to reach; ports and the chipset's own functions do not count."""
-        return (function for function in self.host.functions
-                if not function.is_bridge and function.kind is not Kind.SYSTEM and self.owner(function.address) != owner)
+        return (
+            function
+            for function in self.host.functions
+            if not function.is_bridge and function.kind is not Kind.SYSTEM and self.owner(function.address) != owner
+        )
 
     def name(self, address: Address) -> str:
         """A function for people: ``0000:05:00.0 (H100 of train)``."""

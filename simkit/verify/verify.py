@@ -43,8 +43,11 @@ def verify(subject: Host | Plan, policy: Policy, *, kernel: str | None = None) -
     Raises:
         UnknownName: the policy names a property that does not exist (all such names at once).
     """
-    unknown = tuple(Fault(f"no property is called {rule.property!r}", str(policy.places.of(f"rules/{index}")), _remedy(rule.property))
-                    for index, rule in enumerate(policy.rules) if rule.property not in PROPERTIES)
+    unknown = tuple(
+        Fault(f"no property is called {rule.property!r}", str(policy.places.of(f"rules/{index}")), _remedy(rule.property))
+        for index, rule in enumerate(policy.rules)
+        if rule.property not in PROPERTIES
+    )
     if unknown:
         raise UnknownName(f"policy {policy.name}", faults=unknown)
     scene = Scene.after(subject, kernel=kernel) if isinstance(subject, Plan) else Scene.of(subject, kernel=kernel)
@@ -63,8 +66,13 @@ def _decide(name: str, scene: Scene) -> Finding:
         return OF_ANY[name](scene)
     if scene.plan is not None:
         return OF_PLAN[name](scene, scene.plan)
-    return Finding(name, Outcome.SKIPPED, "this is a property of a plan, and a host was given", scene.host.places.root,
-                   remedy="verify the plan.json that `simkit solve -o` writes")
+    return Finding(
+        name,
+        Outcome.SKIPPED,
+        "this is a property of a plan, and a host was given",
+        scene.host.places.root,
+        remedy="verify the plan.json that `simkit solve -o` writes",
+    )
 
 
 def _remedy(name: str) -> str:

@@ -41,7 +41,7 @@ def test_every_topology_of_the_corpus(corpus: Path) -> None:
                 continue
             seen.add(element.get("pci_busid"))
             function = host[Address.parse(element.get("pci_busid"))]
-            class_text, ids, subsystem, revision, _ = element.get("pci_type").replace("] [", "]~[").replace("~", " ").split(" ")
+            class_text, ids, _, revision, _ = element.get("pci_type").replace("] [", "]~[").replace("~", " ").split(" ")
             assert function.class_code == int(class_text, 16) << 8
             assert f"[{function.vendor_id:04x}:{function.device_id:04x}]" == ids
             assert function.revision == int(revision, 16)

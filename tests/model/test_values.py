@@ -85,5 +85,5 @@ def test_a_long_chain_of_bridges_is_no_trouble() -> None:
 
 
 def test_a_missing_function_is_a_lookup_error_of_ours() -> None:
-    with pytest.raises(UnknownName, match="has no function 0000:09:00.0"):
+    with pytest.raises(UnknownName, match=r"has no function 0000:09:00\.0"):
         Host("small", (function("00:01.0", "pci0000:00"),))[Address(0, 9, 0, 0)]

@@ -7,6 +7,7 @@ import pytest
 from simkit.errors import UnknownName
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Ats
+from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.plan import Plan
@@ -15,7 +16,6 @@ from simkit.model.policy import Policy, Rule
 from simkit.model.route import PeerClass
 from simkit.model.unknown import UNKNOWN
 from simkit.model.workload import DeviceRequest, GuestRequest, Topology, Workload
-from simkit.model.function import Kind
 from simkit.semantics.fingerprint import fingerprint
 from simkit.semantics.outcome import outcome, with_acs
 from simkit.semantics.routes import route
