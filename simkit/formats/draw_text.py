@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from simkit.formats.outline import Entry, outline
+from simkit.formats.outline import Entry, acs_text, outline
 from simkit.model.address import Address
-from simkit.model.function import Kind
+from simkit.model.capabilities import Ats
+from simkit.model.function import Function, Kind
 from simkit.model.group import Grouping
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
@@ -116,8 +117,28 @@ def guest_summary(host: Host, guest: GuestPlan) -> str:
     lines = [f"{guest.name}: {tee}{guest.topology}, {guest.cpus} CPUs, {guest.memory_bytes / (1 << 30):.0f} GiB"]
     lines += [f"  guest node {node.id} from host node {node.host_node}: CPUs {node.cpus}, {node.memory_bytes / (1 << 30):.0f} GiB" for node in guest.nodes]
     lines += [f"  {line}" for line in _ports(host, guest, None, "")]
-    lines += [f"  {reason}" for reason in guest.because]
+    lines += [f"  {reason}" for reason in (*guest.because, *_bits(host, guest))]
     return "\n".join(lines)
+
+
+def _bits(host: Host, guest: GuestPlan) -> Iterator[str]:
+    """ACS control right above the guest's devices, and the state of their ATS: what isolates them and what would give a short way."""
+    by_text: dict[str, list[Function]] = {}
+    for device in guest.devices:
+        port = host.parent(host[device.vf_of or device.address])
+        if port is not None and port not in by_text.setdefault(acs_text(port), []):
+            by_text[acs_text(port)].append(port)
+    for text, ports in by_text.items():
+        yield f"{text} at {', '.join(str(port.address) for port in ports)}, right above its devices"
+    ats = sorted({_ats(host[device.vf_of or device.address]) for device in guest.devices})
+    if ats:
+        yield f"ATS of its devices: {', '.join(ats)}"
+
+
+def _ats(function: Function) -> str:
+    if not isinstance(function.ats, Ats):
+        return "not there" if function.ats is None else "unknown"
+    return "unknown whether on" if not is_known(function.ats.enabled) else "on" if function.ats.enabled else "off, until Linux attaches a guest's IOMMU domain"
 
 
 def _ports(host: Host, guest: GuestPlan, parent: str | None, indent: str) -> Iterator[str]:
