@@ -58,8 +58,8 @@ assert report.verdict == "residual"  # no TDISP: what no check can see is said
 report
 
 # %% [markdown]
-# The same where somebody turned ACS off at one switch port. The IOMMU groups stay the same, the isolation is gone: the request from
-# the GPU turns around in the switch, and the IOMMU never sees it.
+# The same where somebody turned ACS off at one switch port. Still nobody shares an IOMMU group, but the isolation is gone: the request
+# from the GPU turns around in the switch, and the IOMMU never sees it.
 
 # %%
 broken = plan.what_if(acs={"0000:82:00.0": ""}).verify("isolation")

@@ -111,7 +111,7 @@ def _prove(plan: Plan, policy: Policy) -> tuple[Report, Report]:
     broken = verify(replace(plan, host=with_acs(plan.host, [(port, 0x7F, 0)])), policy)
     violated = replace(broken, findings=tuple(finding for finding in broken.findings if finding.counterexample is not None))
     click.echo(describe(violated, of_plan=True))
-    click.echo("The IOMMU groups are the same in both: Linux looks at the path above a port, the switch turns requests below it.")
+    click.echo("Nobody shares an IOMMU group in either case: Linux asks whether the path above a port isolates, the switch turns requests around below it.")
     return sound, broken
 
 
