@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simkit.formats.qemu import describe
+from simkit.formats.guest_parts import describe
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.plan import Plan
@@ -46,7 +46,7 @@ def name_of(device: GuestDevice) -> str:
 
 
 def _device(plan: Plan, guest: GuestPlan, device: GuestDevice) -> dict[str, Any]:
-    annotations = {"bdf": str(device.address), "simkit.dev/function": describe(plan.host, device)}
+    annotations = {"bdf": str(device.address), "simkit.dev/function": describe(plan, device)}
     if device.clique is not None:
         annotations["clique-id"] = str(device.clique)
     if device.companion_of is not None:
