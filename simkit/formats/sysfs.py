@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from simkit.errors import InputError
+from simkit.errors import Fault, InputError, MalformedConfigSpace
 from simkit.formats.config_space import ConfigSpace, decode
 from simkit.formats.files import Files, FolderFiles
-from simkit.formats.sysfs_platform import cpu, iommu, numa_nodes, tees, usage
+from simkit.formats.sysfs_platform import cpu, iommu, nearest, numa_nodes, tees
+from simkit.formats.sysfs_usage import usage
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
+from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.unknown import Unknown, is_known
 
 DEVICES = "sys/bus/pci/devices"
 _MISSING = Unknown("sysfs has no such attribute for it")
+_DENIED = Unknown("the attribute is there, but may not be read: capture as root")
 _UNREADABLE = Unknown("sysfs holds no config space of it")
-_SPEED = re.compile(r"(\d+(?:\.\d+)?) GT/s")
-_IO, _MEM, _PREFETCH, _MEM64 = 0x100, 0x200, 0x2000, 0x100000
+_EMPTY = Unknown("/proc/cmdline is empty or not in the source (tar packs procfs without its content)")
+_NOT_ASSIGNED = Unknown("the kernel assigned no address to it")
+_SPEED = re.compile(r"(\d{1,3}(?:\.\d{1,2})?) GT/s", re.ASCII)
+_IO, _MEM, _PREFETCH, _MEM64, _UNSET = 0x100, 0x200, 0x2000, 0x100000, 0x20000000
 T = TypeVar("T")
 
 
@@ -36,22 +42,41 @@ def read(files: Files, *, name: str) -> Host:
     """Read a tree.
 
     Functions are those of /sys/bus/pci/devices and those found below /sys/devices/pci*: partial captures lack the one or the other.
+    A path below /sys/devices tells what a function lies below; where a capture has none, the bus numbers of the bridges do.
 
     Raises:
-        MalformedConfigSpace: a `config` file that is truncated; all such files at once is not tried, the first says enough.
+        MalformedConfigSpace: `config` files that are truncated, all of them.
         InconsistentHost: the functions cannot be one machine.
     """
     paths = dict(_found(files))
-    taken = usage(files)
-    functions = tuple(_Reader(files, address, path, paths, taken.get(address)).read() for address, path in paths.items())
+    taken, nodes = usage(files), numa_nodes(files)
+    functions: list[Function] = []
+    faults: list[Fault] = []
+    for address, path in paths.items():
+        try:
+            functions.append(_Reader(files, address, path, paths, nodes).read(taken.get(address)))
+        except MalformedConfigSpace as error:
+            faults.extend(error.faults)
+    if faults:
+        raise MalformedConfigSpace(f"{files.name} holds config space that is cut off", faults=tuple(faults))
     release = _text(files, "proc/sys/kernel/osrelease") or _release(_text(files, "proc/version"))
-    cmdline = _text(files, "proc/cmdline")
     places = {f"functions/{address}": Place(f"{files.name.rstrip('/')}/{path}") for address, path in paths.items()}
     return Host(
-        name, functions, numa_nodes(files), cpu(files), iommu(files), tees(files),
+        name, tuple(_placed(function, paths, functions) for function in functions), nodes, cpu(files), iommu(files), tees(files),
         kernel=release or Unknown("/proc/version is not in the source"),
-        cmdline=cmdline if cmdline is not None else Unknown("/proc/cmdline is not in the source"),
+        cmdline=(_text(files, "proc/cmdline") or "") if files.read("proc/cmdline", most=1) else _EMPTY,
         places=Places(places, root=Place(files.name)))
+
+
+def _placed(function: Function, paths: dict[Address, str], functions: list[Function]) -> Function:
+    """Below the bridge that forwards its bus, where its path does not tell (PCIe 6.0 §7.3.1: secondary to subordinate)."""
+    if paths[function.address].startswith("sys/devices/") or isinstance(function.parent, Address):
+        return function
+    here = function.address
+    above = [(bridge.bus_range.secondary, bridge.address) for bridge in functions
+             if bridge.bus_range is not None and bridge.address.domain == here.domain and bridge.address.bus < here.bus
+             and bridge.bus_range.secondary <= here.bus <= bridge.bus_range.subordinate]
+    return replace(function, parent=max(above)[1]) if above else function
 
 
 def _release(version: str | None) -> str | None:
@@ -105,51 +130,58 @@ def _text(files: Files, path: str) -> str | None:
 class _Reader:
     """One function's attributes; every method reads one kind of fact."""
 
-    def __init__(self, files: Files, address: Address, path: str, paths: dict[Address, str], used: str | None) -> None:
-        self.files, self.address, self.path, self.paths, self.used = files, address, path, paths, used
+    def __init__(self, files: Files, address: Address, path: str, paths: dict[Address, str], nodes: tuple[NumaNode, ...]) -> None:
+        self.files, self.address, self.path, self.paths, self.nodes = files, address, path, paths, nodes
         self.names = frozenset(files.listdir(path))
 
-    def read(self) -> Function:
+    def read(self, used: str | None) -> Function:
         space = self._config()
-        physfn = self._link_address("physfn")
-        vendor, device, class_code = self._hex("vendor"), self._hex("device"), self._hex("class")
         return Function(
             self.address,
-            self._parent(physfn),
-            vendor_id=vendor if vendor is not None else _of(space, lambda known: known.vendor_id),
-            device_id=device if device is not None else _of(space, lambda known: known.device_id),
-            class_code=class_code if class_code is not None else _of(space, lambda known: known.class_code),
-            revision=revision if (revision := self._hex("revision")) is not None else _of(space, lambda known: known.revision),
+            self._parent(),
+            vendor_id=self._hex("vendor", 4, _id(space, lambda known: known.vendor_id)),
+            device_id=self._hex("device", 4, _id(space, lambda known: known.device_id)),
+            class_code=self._hex("class", 6, _of(space, lambda known: known.class_code)),
+            revision=self._hex("revision", 2, _of(space, lambda known: known.revision)),
             subsystem=self._subsystem(space),
             port_type=_of(space, lambda known: known.port_type),
-            multifunction=self._multifunction(space, physfn),
-            bus_range=space.bus_range if space else None,
+            multifunction=self._multifunction(space),
+            bus_range=space.bus_range if isinstance(space, ConfigSpace) else None,
             link=self._link(space),
             acs=_of(space, lambda known: known.acs),
             ats=_of(space, lambda known: known.ats),
             ari=_of(space, lambda known: known.ari),
             sriov=self._sriov(space),
-            physfn=physfn,
+            physfn=self._physfn(),
             bars=self._bars(space),
             numa_node=self._numa_node(),
             iommu_group=self._group(),
             driver=self._driver(),
             reset_methods=self._reset_methods(),
-            usage=self.used,
+            usage=used,
         )
 
     def _attribute(self, name: str) -> str | None:
         return _text(self.files, f"{self.path}/{name}") if name in self.names else None
 
-    def _hex(self, name: str) -> int | None:
+    def _missing(self, name: str) -> Unknown:
+        return _DENIED if name in self.names and self.files.denied(f"{self.path}/{name}") else _MISSING
+
+    def _hex(self, name: str, digits: int, otherwise: int | Unknown) -> int | Unknown:
         text = self._attribute(name)
-        return int(text, 16) if text is not None and re.fullmatch(r"0x[0-9a-fA-F]{1,6}", text) else None
+        return int(text, 16) if text is not None and re.fullmatch(rf"0x[0-9a-fA-F]{{1,{digits}}}", text) else otherwise
 
-    def _config(self) -> ConfigSpace | None:
+    def _decimal(self, name: str) -> int | Unknown:
+        text = self._attribute(name) or ""
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else self._missing(name)
+
+    def _config(self) -> ConfigSpace | Unknown:
         data = self.files.read(f"{self.path}/config", most=4096) if "config" in self.names else None
-        return decode(data, where=f"{self.files.name.rstrip('/')}/{self.path}/config") if data else None
+        if data:
+            return decode(data, where=f"{self.files.name.rstrip('/')}/{self.path}/config")
+        return _UNREADABLE if data is not None or "config" not in self.names else self._missing("config")
 
-    def _parent(self, physfn: Address | None) -> Parent:
+    def _parent(self) -> Parent:
         """The nearest folder above that is a function, else the root bus that is above, else the bus it stands on."""
         for part in reversed(self.path.split("/")[:-1]):
             address = _address(part)
@@ -160,83 +192,86 @@ class _Reader:
                     return RootBus.parse(part)
                 except InputError:
                     break
-        if physfn is not None and physfn in self.paths:
-            return _Reader(self.files, physfn, self.paths[physfn], self.paths, None)._parent(None)
+        physfn = self._physfn()
+        if physfn is not None and physfn != self.address:
+            return _Reader(self.files, physfn, self.paths[physfn], self.paths, ())._parent()
         return RootBus(self.address.domain, self.address.bus)
 
-    def _link_address(self, name: str) -> Address | None:
-        target = self.files.readlink(f"{self.path}/{name}") if name in self.names else None
-        found = _address(target.rpartition("/")[2]) if target else None
+    def _physfn(self) -> Address | None:
+        target = self.files.readlink(f"{self.path}/physfn") if "physfn" in self.names else None
+        found = _address(target.rstrip("/").rpartition("/")[2]) if target else None
         return found if found in self.paths else None
 
-    def _subsystem(self, space: ConfigSpace | None) -> tuple[int, int] | None | Unknown:
-        vendor, device = self._hex("subsystem_vendor"), self._hex("subsystem_device")
-        if vendor is not None and device is not None:
+    def _subsystem(self, space: ConfigSpace | Unknown) -> tuple[int, int] | None | Unknown:
+        vendor, device = self._hex("subsystem_vendor", 4, _MISSING), self._hex("subsystem_device", 4, _MISSING)
+        if is_known(vendor) and is_known(device):
             return (vendor, device) if vendor or device else None
         return _of(space, lambda known: known.subsystem)
 
-    def _multifunction(self, space: ConfigSpace | None, physfn: Address | None) -> bool | Unknown:
+    def _multifunction(self, space: ConfigSpace | Unknown) -> bool | Unknown:
         """The kernel's meaning (`pci_scan_slot`): the header's bit of function 0, true of every other function that is no VF."""
-        if physfn is not None:
+        if "physfn" in self.names:
             return False
         return self.address.function > 0 or _of(space, lambda known: known.multifunction_bit)
 
-    def _link(self, space: ConfigSpace | None) -> Link | None | Unknown:
-        """From the attributes, which everybody may read, else from config space."""
-        speed, most = self._speed("current_link_speed"), self._speed("max_link_speed")
-        if is_known(speed) or is_known(most):
-            return Link(speed, self._width("current_link_width"), most, self._width("max_link_width"))
-        return _of(space, lambda known: known.link)
+    def _link(self, space: ConfigSpace | Unknown) -> Link | None | Unknown:
+        """From the attributes, which everybody may read; what they leave open from config space."""
+        told = _of(space, lambda known: known.link)
+        read = told if isinstance(told, Link) else Link()
+        speed, most = self._speed("current_link_speed", read.speed_gtps), self._speed("max_link_speed", read.max_speed_gtps)
+        if not is_known(speed) and not is_known(most):
+            return told
+        return Link(speed, self._width("current_link_width", read.width), most, self._width("max_link_width", read.max_width))
 
-    def _speed(self, name: str) -> float | Unknown:
+    def _speed(self, name: str, otherwise: float | Unknown) -> float | Unknown:
         match = _SPEED.match(self._attribute(name) or "")
-        return float(match[1]) if match else _MISSING
+        return float(match[1]) if match else otherwise
 
-    def _width(self, name: str) -> int | Unknown:
-        text = self._attribute(name) or ""
-        return int(text) if text.isdecimal() and 0 < int(text) <= 64 else _MISSING
+    def _width(self, name: str, otherwise: int | Unknown) -> int | Unknown:
+        """Lanes; 0 and 255 are how the kernel says that it does not know (PCIE_LNK_WIDTH_UNKNOWN)."""
+        number = self._decimal(name)
+        return number if is_known(number) and 0 < number <= 64 else otherwise
 
-    def _sriov(self, space: ConfigSpace | None) -> Sriov | None | Unknown:
+    def _sriov(self, space: ConfigSpace | Unknown) -> Sriov | None | Unknown:
         known = _of(space, lambda known: known.sriov)
         if isinstance(known, Sriov) or known is None:
             return known
-        total = self._attribute("sriov_totalvfs")
-        if total is None or not total.isdecimal():
+        total = self._decimal("sriov_totalvfs")
+        if not is_known(total):
             return known
-        return Sriov(int(total), num_vfs=self._number("sriov_numvfs"), offset=self._number("sriov_offset"), stride=self._number("sriov_stride"),
-                     vf_device_id=device if (device := self._hex("sriov_vf_device")) is not None else _bare_hex(self._attribute("sriov_vf_device")))
+        return Sriov(total, num_vfs=self._decimal("sriov_numvfs"), offset=self._decimal("sriov_offset"), stride=self._decimal("sriov_stride"),
+                     vf_device_id=self._hex("sriov_vf_device", 4, _bare_hex(self._attribute("sriov_vf_device"))))
 
-    def _number(self, name: str) -> int | Unknown:
-        text = self._attribute(name) or ""
-        return int(text) if text.isdecimal() and len(text) < 10 else _MISSING
-
-    def _bars(self, space: ConfigSpace | None) -> tuple[Bar, ...] | Unknown:
-        """Start, end and flags of resources 0 to 6 (`resource_show`; include/linux/ioport.h)."""
+    def _bars(self, space: ConfigSpace | Unknown) -> tuple[Bar, ...] | Unknown:
+        """Start, end and flags of resources 0 to 6 (`resource_show`; include/linux/ioport.h). Unassigned ones start at 0 (IORESOURCE_UNSET)."""
         text = self._attribute("resource")
         if text is None:
-            return space.bars if space and is_known(space.class_code) else _MISSING
+            return space.bars if isinstance(space, ConfigSpace) and space.bars else self._missing("resource")
         found = []
         for index, line in enumerate(text.splitlines()[:7]):
             words = line.split()
             if len(words) != 3 or not all(re.fullmatch(r"0x[0-9a-fA-F]{1,16}", word) for word in words):
-                return _MISSING
+                return Unknown("its `resource` is not as the kernel prints it")
             start, end, flags = (int(word, 16) for word in words)
             if flags & (_IO | _MEM) and end > start:
                 kind = BarKind.IO if flags & _IO else BarKind.MEM64 if flags & _MEM64 else BarKind.MEM32
-                found.append(Bar(index, kind, end - start + 1, bool(flags & _PREFETCH), start))
+                base = _NOT_ASSIGNED if flags & _UNSET or not start else start
+                found.append(Bar(index, kind, end - start + 1, bool(flags & _PREFETCH), base))
         return tuple(found)
 
     def _numa_node(self) -> int | None | Unknown:
         text = self._attribute("numa_node")
-        if text is None or re.fullmatch(r"-?\d{1,5}", text) is None:
-            return _MISSING
-        return int(text) if int(text) >= 0 else None
+        if text is not None and re.fullmatch(r"-?[0-9]{1,5}", text):
+            return int(text) if int(text) >= 0 else None
+        near = nearest(self.files, self.path, self.nodes) if self.names & {"local_cpulist", "local_cpus"} else None
+        return near if near is not None else self._missing("numa_node")
 
     def _group(self) -> int | None | Unknown:
         """The link that the IOMMU core makes; without one the function has no group, unless the source keeps no such links at all."""
         target = self.files.readlink(f"{self.path}/iommu_group") if "iommu_group" in self.names else None
-        if target is not None and target.rpartition("/")[2].isdecimal():
-            return int(target.rpartition("/")[2])
+        number = (target or "").rstrip("/").rpartition("/")[2]
+        if re.fullmatch(r"[0-9]{1,9}", number):
+            return int(number)
         if self.files.listdir("sys/kernel/iommu_groups"):
             return None
         return Unknown("the kernel reports no IOMMU groups (no IOMMU driver, or the capture left them out)")
@@ -244,14 +279,15 @@ class _Reader:
     def _driver(self) -> str | None | Unknown:
         target = self.files.readlink(f"{self.path}/driver") if "driver" in self.names else None
         if target is not None:
-            return target.rpartition("/")[2]
+            return target.rstrip("/").rpartition("/")[2]
         return None if self.names & {"driver_override", "config", "enable"} else _MISSING
 
     def _reset_methods(self) -> tuple[str, ...] | Unknown:
+        """`reset_method`, which only resettable functions have (5.15 and later); with `reset` alone there is one, but which is not told."""
         text = self._attribute("reset_method")
         if text is not None:
             return tuple(text.split())
-        return _MISSING if "reset" in self.names or "driver_override" not in self.names else ()
+        return self._missing("reset_method") if "reset" in self.names or "driver_override" not in self.names else ()
 
 
 def _bare_hex(text: str | None) -> int | Unknown:
@@ -259,5 +295,11 @@ def _bare_hex(text: str | None) -> int | Unknown:
     return int(text, 16) if text and re.fullmatch(r"[0-9a-fA-F]{1,4}", text) else _MISSING
 
 
-def _of(space: ConfigSpace | None, fact: Callable[[ConfigSpace], T]) -> T | Unknown:
-    return fact(space) if space is not None else _UNREADABLE
+def _of(space: ConfigSpace | Unknown, fact: Callable[[ConfigSpace], T]) -> T | Unknown:
+    return space if isinstance(space, Unknown) else fact(space)
+
+
+def _id(space: ConfigSpace | Unknown, fact: Callable[[ConfigSpace], int | Unknown]) -> int | Unknown:
+    """Vendor or device from config space; a virtual function has none there (PCIe 6.0 §9.3.4.1.1)."""
+    number = _of(space, fact)
+    return number if number != 0xFFFF else Unknown("config space reads 0xffff, as of virtual functions, and sysfs tells no id")

@@ -1,19 +1,20 @@
-"""What sysfs and procfs say of the machine around the PCIe tree: CPU, NUMA, IOMMU, TEE, and what the host itself uses."""
+"""What sysfs and procfs say of the machine around the PCIe tree: CPU, NUMA, IOMMU, TEE."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from simkit.errors import InputError
 from simkit.formats.files import Files
-from simkit.model.address import Address
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.unknown import UNKNOWN, Unknown
 
 _NODES = "sys/devices/system/node"
+_CPUS = "sys/devices/system/cpu"
 _CPUINFO_BYTES = 1 << 16
+_X86 = ("GenuineIntel", "AuthenticAMD", "HygonGenuine", "CentaurHauls", "Shanghai")
+_ASIDS = ((TeeKind.SEV_SNP, "sev_es"), (TeeKind.TDX, "tdx"))
 
 
 def _text(files: Files, path: str, most: int = 1 << 20) -> str | None:
@@ -22,18 +23,27 @@ def _text(files: Files, path: str, most: int = 1 << 20) -> str | None:
 
 
 def cpu(files: Files) -> Cpu:
-    """The first processor of /proc/cpuinfo; threads per core from its sibling list."""
+    """The first processor of /proc/cpuinfo; threads per core from the sibling list of the first CPU that has one."""
     lines = (_text(files, "proc/cpuinfo", _CPUINFO_BYTES) or "").split("\n\n")[0].splitlines()
     found = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
-    threads = _cpus(_text(files, "sys/devices/system/cpu/cpu0/topology/thread_siblings_list"))
-    name = found.get("model name") or found.get("cpu")
-    arch = "x86_64" if "vendor_id" in found else "aarch64" if "CPU implementer" in found else "ppc64" if "POWER" in found.get("cpu", "") else UNKNOWN
-    return Cpu(arch, found.get("vendor_id") or UNKNOWN, _number(found.get("cpu family")), _number(found.get("model")), name or UNKNOWN,
-               len(threads) if threads else UNKNOWN)
+    numbers = sorted(int(entry[3:]) for entry in files.listdir(_CPUS) if re.fullmatch(r"cpu\d{1,5}", entry, re.ASCII))
+    lists = (_cpus(_text(files, f"{_CPUS}/cpu{number}/topology/thread_siblings_list")) for number in numbers)
+    threads = next((siblings for siblings in lists if siblings), None)
+    return Cpu(_arch(found), found.get("vendor_id") or UNKNOWN, _number(found.get("cpu family")), _number(found.get("model")),
+               found.get("model name") or found.get("cpu") or UNKNOWN, len(threads) if threads else UNKNOWN)
+
+
+def _arch(found: dict[str, str]) -> str | Unknown:
+    """From keys that only one architecture prints (arch/*/kernel/cpu/proc.c, cpuinfo.c, setup-common.c)."""
+    if found.get("vendor_id") in _X86:
+        return "x86_64"
+    if "CPU implementer" in found:
+        return "aarch64"
+    return "ppc64" if "POWER" in found.get("cpu", "") else Unknown("/proc/cpuinfo does not tell the architecture")
 
 
 def _number(text: str | None) -> int | Unknown:
-    return int(text) if text and text.isdecimal() and len(text) < 10 else UNKNOWN
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else UNKNOWN
 
 
 def _cpus(text: str | None) -> CpuSet | None:
@@ -45,7 +55,7 @@ def _cpus(text: str | None) -> CpuSet | None:
 
 def numa_nodes(files: Files) -> tuple[NumaNode, ...]:
     """The nodes below /sys/devices/system/node."""
-    numbers = sorted(int(entry[4:]) for entry in files.listdir(_NODES) if re.fullmatch(r"node\d{1,5}", entry))
+    numbers = sorted({int(entry[4:]) for entry in files.listdir(_NODES) if re.fullmatch(r"node\d{1,5}", entry, re.ASCII)})
     return tuple(_node(files, number) for number in numbers)
 
 
@@ -54,22 +64,35 @@ def _node(files: Files, number: int) -> NumaNode:
     cpus = _cpus(_text(files, f"{folder}/cpulist"))
     if cpus is None:
         cpus = _mask(_text(files, f"{folder}/cpumap"))
-    memory = re.search(r"MemTotal:\s+(\d{1,15}) kB", _text(files, f"{folder}/meminfo") or "")
+    memory = re.search(r"MemTotal:\s+(\d{1,15}) kB", _text(files, f"{folder}/meminfo") or "", re.ASCII)
     distances = (_text(files, f"{folder}/distance") or "").split()
     socket: int | Unknown = UNKNOWN
     if cpus:
         package = _text(files, f"sys/devices/system/cpu/cpu{cpus.cpus[0]}/topology/physical_package_id")
         socket = _number(package)
     missing = Unknown("sysfs has no such attribute for the node")
-    known = bool(distances) and all(text.isdecimal() and len(text) < 6 for text in distances)
+    known = bool(distances) and all(text.isascii() and text.isdecimal() and len(text) < 6 for text in distances)
     return NumaNode(number, cpus if cpus is not None else missing, int(memory[1]) << 10 if memory else missing, socket,
                     tuple(int(text) for text in distances) if known else missing)
+
+
+def nearest(files: Files, folder: str, nodes: tuple[NumaNode, ...]) -> int | None:
+    """The node whose CPUs are exactly a function's local ones (`local_cpulist`, `local_cpus`); None where that does not single one out.
+
+    For a function without a node the kernel prints all CPUs (`pci_dev_show_local_cpu`), so a node that has them all says nothing.
+    """
+    cpus = _cpus(_text(files, f"{folder}/local_cpulist")) or _mask(_text(files, f"{folder}/local_cpus"))
+    populated = [node for node in nodes if isinstance(node.cpus, CpuSet) and len(node.cpus)]
+    same = [node.id for node in populated if node.cpus == cpus]
+    return same[0] if len(same) == 1 and len(populated) > 1 else None
 
 
 def _mask(text: str | None) -> CpuSet | None:
     if not text or re.fullmatch(r"[0-9a-fA-F,]{1,20000}", text) is None:
         return None
     bits = int("".join(word.zfill(8) for word in text.split(",")), 16)
+    if bits.bit_length() > 1 << 16:
+        return None
     return CpuSet.of([bit for bit in range(bits.bit_length()) if bits >> bit & 1])
 
 
@@ -81,7 +104,7 @@ def iommu(files: Files) -> IommuKind | Unknown:
             return kind
     if not entries and files.realpath("sys/class/iommu") is not None and not files.listdir("sys/kernel/iommu_groups"):
         return IommuKind.NONE
-    return Unknown("/sys/class/iommu is not in the source")
+    return Unknown("/sys/class/iommu is not in the source, or names IOMMUs of a kind that is not known")
 
 
 def tees(files: Files) -> tuple[Tee, ...] | Unknown:
@@ -89,50 +112,11 @@ def tees(files: Files) -> tuple[Tee, ...] | Unknown:
     snp, tdx = _text(files, "sys/module/kvm_amd/parameters/sev_snp"), _text(files, "sys/module/kvm_intel/parameters/tdx")
     if snp is None and tdx is None:
         return Unknown("no KVM module says whether it offers confidential guests")
-    offered = (TeeKind.SEV_SNP, snp), (TeeKind.TDX, tdx)
-    return tuple(Tee(kind) for kind, text in offered if text in ("Y", "1"))
+    offered = {TeeKind.SEV_SNP: snp, TeeKind.TDX: tdx}
+    return tuple(Tee(kind, _capacity(files, name)) for kind, name in _ASIDS if offered[kind] in ("Y", "1"))
 
 
-def usage(files: Files) -> dict[Address, str]:
-    """What the host itself needs: the controller of the root disk, the NIC of the default route, the boot console."""
-    found: dict[Address, str] = {}
-    for address, use in (*_root_disk(files), *_default_route(files), *_console(files)):
-        found[address] = f"{found[address]}, {use}" if address in found else use
-    return found
-
-
-def _above(path: str | None) -> Address | None:
-    """The last PCI function on a path below /sys/devices."""
-    for part in reversed((path or "").split("/")):
-        if part.count(":") == 2 and "." in part:
-            try:
-                return Address.parse(part)
-            except InputError:
-                continue
-    return None
-
-
-def _root_disk(files: Files) -> Iterator[tuple[Address, str]]:
-    for line in (_text(files, "proc/self/mountinfo") or "").splitlines():
-        words = line.split()
-        if len(words) > 4 and words[4] == "/" and re.fullmatch(r"\d+:\d+", words[2]):
-            address = _above(files.realpath(f"sys/dev/block/{words[2]}"))
-            if address is not None:
-                yield address, "root disk"
-
-
-def _default_route(files: Files) -> Iterator[tuple[Address, str]]:
-    for line in (_text(files, "proc/net/route") or "").splitlines()[1:]:
-        words = line.split()
-        if len(words) > 7 and words[1] == words[7] == "00000000" and re.fullmatch(r"[\w.-]+", words[0]):
-            address = _above(files.realpath(f"sys/class/net/{words[0]}/device"))
-            if address is not None:
-                yield address, "default route"
-
-
-def _console(files: Files) -> Iterator[tuple[Address, str]]:
-    for entry in files.listdir("sys/bus/pci/devices"):
-        if _text(files, f"sys/bus/pci/devices/{entry}/boot_vga") == "1":
-            address = _above(entry)
-            if address is not None:
-                yield address, "console"
+def _capacity(files: Files, name: str) -> int | Unknown:
+    """How many guests at once: the root cgroup's misc.capacity (Documentation/admin-guide/cgroup-v2.rst, Misc)."""
+    found = re.search(rf"^{name} (\d{{1,9}})$", _text(files, "sys/fs/cgroup/misc.capacity") or "", re.ASCII | re.MULTILINE)
+    return int(found[1]) if found else Unknown("the misc cgroup does not tell how many")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simkit.errors import InputError
 from simkit.formats.config_encode import encode
+from simkit.formats.sysfs_usage import CONSOLE, DEFAULT_ROUTE, ROOT_DISK
 from simkit.model.capabilities import BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
@@ -17,20 +18,30 @@ from simkit.model.unknown import Unknown, is_known, known_or
 _BUS = "sys/bus/pci"
 _ALWAYS = ("vfio-pci", "pcieport")
 _IOMMU_NAMES = {IommuKind.INTEL: "dmar0", IommuKind.AMD: "ivhd0", IommuKind.SMMU: "smmu3.0x0"}
+_UNSET, _PREFETCH = 0x20000000, 0x2000
+_LAST_BAR = 6
+_CAPACITY = {TeeKind.SEV_SNP: "sev_es", TeeKind.TDX: "tdx"}
+_ONLY_THERE = {"aarch64": "CPU implementer\t: 0x41\n", "ppc64": "cpu\t\t: POWER\n"}
 _FLAGS = {BarKind.IO: 0x40101, BarKind.MEM32: 0x40200, BarKind.MEM64: 0x140204}
 
 
 def write(host: Host, folder: Path) -> None:
     """Write `host` as a tree below `folder`, which must be empty or not there.
 
-    Facts that are unknown have no attribute. Reading the tree with `simkit.formats.sysfs` gives the facts back, as far as
-    sysfs can carry them: not names, peer links or what the source assumed.
+    Facts that are unknown have no attribute, and `config` is left out where nothing is known that it would tell. Reading the tree with
+    `simkit.formats.sysfs` gives the facts back, as far as sysfs can carry them. It cannot carry names, peer links, what the source
+    assumed, links beyond speed and width, uses other than root disk, default route and console, and one unknown register of a
+    `config` whose others are known: that reads as 0 or as an absent capability.
 
     Raises:
-        InputError: the folder is not empty.
+        InputError: the folder is not empty or no folder, or a driver's name is none.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty", remedy="give a new folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty" if folder.is_dir() else f"{folder} is no folder", remedy="give a new folder")
+    for function in host.functions:
+        if isinstance(function.driver, str) and ("/" in function.driver or "\0" in function.driver or function.driver in ("", ".", "..")):
+            raise InputError(f"{function.address} has a driver of the impossible name {function.driver!r}", where=str(host.where(function.path)),
+                             remedy="correct the name")
     _Writer(host, folder).write()
 
 
@@ -49,6 +60,7 @@ class _Writer:
         for node in self.host.numa_nodes:
             self._node(node)
         self._platform()
+        self._used()
 
     def _text(self, path: str, text: str | bytes) -> None:
         target = self.folder / path
@@ -69,17 +81,15 @@ class _Writer:
     def _function(self, function: Function) -> None:
         path = self.path(function)
         self._link(f"{_BUS}/devices/{function.address}", path)
-        self._text(f"{path}/config", encode(function))
+        if is_known(function.port_type) or function.bus_range is not None or is_known(function.multifunction):
+            self._text(f"{path}/config", encode(function))
         self._text(f"{path}/driver_override", "(null)\n")
-        for name, value, digits in (("vendor", function.vendor_id, 4), ("device", function.device_id, 4), ("class", function.class_code, 6), ("revision", function.revision, 2)):
-            if is_known(value):
-                self._text(f"{path}/{name}", f"0x{value:0{digits}x}\n")
-        if isinstance(function.subsystem, tuple):
-            self._text(f"{path}/subsystem_vendor", f"0x{function.subsystem[0]:04x}\n")
-            self._text(f"{path}/subsystem_device", f"0x{function.subsystem[1]:04x}\n")
+        self._ids(path, function)
         if is_known(function.numa_node):
             self._text(f"{path}/numa_node", f"{-1 if function.numa_node is None else function.numa_node}\n")
-        if is_known(function.reset_methods):
+        if not is_known(function.reset_methods):
+            self._text(f"{path}/reset", "")
+        elif function.reset_methods:
             self._text(f"{path}/reset_method", f"{' '.join(function.reset_methods)}\n")
         if isinstance(function.driver, str):
             self._link(f"{path}/driver", f"{_BUS}/drivers/{function.driver}")
@@ -97,8 +107,15 @@ class _Writer:
             self._link(f"{path}/physfn", self.path(self.host[function.physfn]))
             index = self.host.virtual_functions(self.host[function.physfn]).index(function)
             self._link(f"{self.path(self.host[function.physfn])}/virtfn{index}", path)
-        if function.usage and "console" in function.usage:
-            self._text(f"{path}/boot_vga", "1\n")
+
+    def _ids(self, path: str, function: Function) -> None:
+        subsystem = function.subsystem
+        pair = (subsystem, subsystem) if isinstance(subsystem, Unknown) else subsystem or (0, 0)
+        numbers = (("vendor", function.vendor_id, 4), ("device", function.device_id, 4), ("class", function.class_code, 6), ("revision", function.revision, 2),
+                   ("subsystem_vendor", pair[0], 4), ("subsystem_device", pair[1], 4))
+        for name, value, digits in numbers:
+            if is_known(value):
+                self._text(f"{path}/{name}", f"0x{value:0{digits}x}\n")
 
     def _speeds(self, path: str, link: Link) -> None:
         for name, speed, width in (("current", link.speed_gtps, link.width), ("max", link.max_speed_gtps, link.max_width)):
@@ -118,13 +135,15 @@ class _Writer:
             self._text(f"{path}/sriov_vf_device", f"{sriov.vf_device_id:x}\n")
 
     def _resource(self, path: str, function: Function) -> None:
-        """Start, end, flags of resources 0 to 12; a BAR whose base is unknown gets one aligned to its size, as firmware would choose."""
+        """Start, end, flags of resources 0 to 12; without a base they are unset, starting at 0 (IORESOURCE_UNSET, include/linux/ioport.h)."""
         assert not isinstance(function.bars, Unknown)
+        if function.bars and not any(is_known(bar.size_bytes) for bar in function.bars):
+            return
         lines = [(0, 0, 0)] * 13
         for bar in function.bars:
-            if is_known(bar.size_bytes) and bar.size_bytes:
-                base = known_or(bar.base, max(bar.size_bytes, 1 << 20))
-                lines[bar.index] = (base, base + bar.size_bytes - 1, _FLAGS[bar.kind] | bar.prefetchable << 13)
+            if is_known(bar.size_bytes) and bar.size_bytes and bar.index <= _LAST_BAR:
+                flags = _FLAGS[bar.kind] | bar.prefetchable * _PREFETCH | (not is_known(bar.base)) * _UNSET
+                lines[bar.index] = (known_or(bar.base, 0), known_or(bar.base, 0) + bar.size_bytes - 1, flags)
         self._text(f"{path}/resource", "".join(f"0x{start:016x} 0x{end:016x} 0x{flags:016x}\n" for start, end, flags in lines))
 
     def _node(self, node: NumaNode) -> None:
@@ -143,6 +162,7 @@ class _Writer:
         host, cpu = self.host, self.host.cpu
         if is_known(host.kernel):
             self._text("proc/sys/kernel/osrelease", f"{host.kernel}\n")
+            self._text("proc/version", f"Linux version {host.kernel}\n")
         if is_known(host.cmdline):
             self._text("proc/cmdline", f"{host.cmdline}\n")
         if isinstance(host.iommu, IommuKind):
@@ -154,11 +174,39 @@ class _Writer:
             intel = TeeKind.TDX in offered or (TeeKind.SEV_SNP not in offered and cpu.vendor == "GenuineIntel")
             name, kind = ("kvm_intel/parameters/tdx", TeeKind.TDX) if intel else ("kvm_amd/parameters/sev_snp", TeeKind.SEV_SNP)
             self._text(f"sys/module/{name}", "Y\n" if kind in offered else "N\n")
+            most = [f"{_CAPACITY[tee.kind]} {tee.max_guests}\n" for tee in host.tees if tee.kind in _CAPACITY and is_known(tee.max_guests)]
+            if most:
+                self._text("sys/fs/cgroup/misc.capacity", "".join(most))
         facts = (("vendor_id", cpu.vendor), ("cpu family", cpu.family), ("model", cpu.model), ("model name", cpu.name))
         lines = [f"{key}\t: {value}\n" for key, value in facts if is_known(value)]
+        if isinstance(cpu.arch, str) and cpu.arch in _ONLY_THERE:
+            lines.append(_ONLY_THERE[cpu.arch])
         if lines:
             self._text("proc/cpuinfo", "processor\t: 0\n" + "".join(lines))
         if is_known(cpu.threads_per_core):
             first = next((node.cpus.cpus[0] for node in host.numa_nodes if is_known(node.cpus) and node.cpus.cpus), 0)
             self._text(f"sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list", f"0-{cpu.threads_per_core - 1}\n")
 
+    def _used(self) -> None:
+        """A disk below the controller with the root file system and an interface with the default route, as proc(5) and sysfs show them."""
+        mounts: list[str] = []
+        routes = ["Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"]
+        for function in self.host.functions:
+            uses, path = (function.usage or "").split(", "), self.path(function)
+            if ROOT_DISK in uses:
+                name, number = f"sd{chr(ord('a') + len(mounts) % 26)}", f"8:{16 * len(mounts)}"
+                (self.folder / path / "block" / name).mkdir(parents=True)
+                self._link(f"sys/dev/block/{number}", f"{path}/block/{name}")
+                self._link(f"sys/class/block/{name}", f"{path}/block/{name}")
+                mounts.append(f"{21 + len(mounts)} 1 {number} / / rw,relatime shared:1 - ext4 /dev/{name} rw\n")
+            if DEFAULT_ROUTE in uses:
+                name = f"eth{len(routes) - 1}"
+                self._link(f"{path}/net/{name}/device", path)
+                self._link(f"sys/class/net/{name}", f"{path}/net/{name}")
+                routes.append(f"{name}\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+            if CONSOLE in uses:
+                self._text(f"{path}/boot_vga", "1\n")
+        if mounts:
+            self._text("proc/self/mountinfo", "".join(mounts))
+        if len(routes) > 1:
+            self._text("proc/net/route", "".join(routes))
