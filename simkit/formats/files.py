@@ -58,7 +58,7 @@ class FolderFiles:
         self._outside: dict[str, bool] = {}
 
     def _at(self, path: str) -> str:
-        return os.path.join(self._root, path)  # noqa: PTH118 (called for every fact; pathlib costs more than the reading)
+        return os.path.join(self._root, path.lstrip("/"))  # noqa: PTH118 (called for every fact; pathlib costs more than the reading)
 
     def _leaves(self, path: str) -> bool:
         """Whether the folder that `path` lies in is outside of the root, by a link on the way."""
@@ -108,7 +108,7 @@ class FolderFiles:
 
     def listdir(self, path: str) -> tuple[str, ...]:
         """See `Files`."""
-        if self._leaves(f"{path}/x"):
+        if self._leaves(f"{path.rstrip('/')}/x"):
             return ()
         try:
             return tuple(sorted(os.listdir(self._at(path))))  # noqa: PTH208

@@ -154,7 +154,7 @@ def _member(header: bytes, kind: bytes, start: int, size: int, renamed: dict[str
     if kind not in _KINDS or any(key.startswith("GNU.sparse") for key in renamed):
         raise UnreadableSource(f"member {path[:200]!r} is sparse or of a kind that is not read ({kind.decode('ascii', 'backslashreplace')})", where=where,
                                remedy="make it with plain `tar`, without --sparse or --multi-volume")
-    found = MemberKind.FOLDER if _KINDS[kind] is MemberKind.FILE and path.endswith("/") else _KINDS[kind]
+    found = MemberKind.FOLDER if kind == b"\0" and path.endswith("/") else _KINDS[kind]
     target = renamed.get("linkpath") or _text(header[157:257])
     if len(path) > MOST_PATH or len(target) > MOST_PATH:
         raise UnsafeArchive(f"a path of {max(len(path), len(target))} characters", where=where, remedy="this is no capture of a machine: Linux allows 4096")

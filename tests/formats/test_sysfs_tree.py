@@ -103,6 +103,7 @@ def test_the_tree_is_as_the_kernel_makes_it(tmp_path):
     assert len((root / "sys/devices/pci0000:00/0000:00:1f.2/config").read_bytes()) == 256
     resource = (nic / "resource").read_text().splitlines()
     assert len(resource) == 13 and resource[0] == "0x0000002000000000 0x0000002001ffffff 0x0000000000142204"
+    assert (nic.parent / "0000:19:02.1/resource").read_text().splitlines()[0] == "0x0000000000000000 0x00000000000fffff 0x0000000020142204"
     for driver in ("mlx5_core", "nvidia", "pcieport", "vfio-pci"):
         assert {name for name in os.listdir(root / "sys/bus/pci/drivers" / driver) if ":" not in name} == {"bind", "unbind", "new_id"}
     assert (root / "sys/bus/pci/drivers_probe").read_bytes() == b""
