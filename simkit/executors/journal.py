@@ -176,7 +176,7 @@ def _header(plan: Plan, node: str, allow: tuple[Address, ...]) -> dict[str, Any]
 
 
 def _write(handle: int, path: Path, line: dict[str, Any]) -> None:
-    data = (json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
     start = os.lseek(handle, 0, os.SEEK_CUR)
     try:
         while data:
