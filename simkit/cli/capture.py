@@ -48,7 +48,7 @@ def capture(*, source: str, target: Path | None, output: str | None, reader: str
     if target is None:
         sys.stdout.write(text)
         return
-    _write(target, text)
+    target.write_text(text, encoding="utf-8")
     from simkit.cli.summary import unknowns
     from simkit.formats.draw_text import headline
 
@@ -57,9 +57,3 @@ def capture(*, source: str, target: Path | None, output: str | None, reader: str
         click.echo(f"unknown: {line}")
     click.echo(f"written to {target}; look at it with `simkit show {target}`")
 
-
-def _write(target: Path, text: str) -> None:
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {target}: {error.strerror}; choose another file with -o") from None

@@ -74,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         click.echo(f"simkit: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if debug:
+            raise
+        click.echo(f"simkit: {error.filename or 'a file'}: {error.strerror or error}; check the path, its permissions and the room on its disk", err=True)
+        sys.exit(2)
     except RecursionError:
         if debug:
             raise

@@ -32,8 +32,11 @@ def route(*, host: str, source: str, target: str, output: str, stated: Stated) -
         return
     beside = nearness(model, way.source, way.target)
     click.echo(f"{way.source} → {way.target}: {way.nearness}" + (f" over PCIe, {beside} by a link beside it" if beside != way.nearness else ""))
-    for address in way.via:
-        click.echo(f"  over {address} {model[address].label}" + ("  ◀ redirects upstream" if address == way.redirected_by else ""))
+    up = len(way.via) if way.direct else len(tuple(model.ancestors(model[way.source])))
+    for index, address in enumerate(way.via):
+        if index == up:
+            click.echo("  over the host bridge")
+        click.echo(f"  over {address} {model[address].label}" + ("  ◀ redirects upstream" if address == way.redirected_by and index < up else ""))
     click.echo(way.why)
     if way.bandwidth_gbps is not None:
         click.echo(f"slowest link on the way: {way.bandwidth_gbps:.0f} Gb/s")

@@ -15,6 +15,8 @@ from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 
+_REASONS = 4
+
 
 def headline(host: Host) -> str:
     """One line: name, what is in it, and the platform."""
@@ -73,7 +75,8 @@ def groups(host: Host, grouping: Grouping) -> str:
         members = [f"{address} {host[address].kind.value}" for address in group.functions]
         lines.append(f"{number}  {', '.join(members)}")
         if len(group.functions) > 1:
-            lines.extend(f"      {because.text}  [{because.rule}]" for because in group.because)
+            reasons = list(dict.fromkeys(f"      {because.text}  [{because.rule}]" for because in group.because))
+            lines += reasons[:_REASONS] + ([f"      … and {len(reasons) - _REASONS} more reasons"] if len(reasons) > _REASONS else [])
     if grouping.ungrouped:
         lines.append(f"none  {', '.join(map(str, grouping.ungrouped))}")
     if grouping.differences:

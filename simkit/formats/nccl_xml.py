@@ -10,7 +10,7 @@ from simkit.errors import Fault, InputError, MalformedDocument
 from simkit.formats.repeated import free_address
 from simkit.formats.xml import line_of, parse
 from simkit.model.address import Address, Parent, RootBus
-from simkit.model.capabilities import Link
+from simkit.model.capabilities import Link, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
@@ -129,7 +129,7 @@ class _Reader:
                 class_code=self._class(element),
                 subsystem=pair,
                 name=_name(element),
-                port_type=_SILENT,
+                port_type=PortType.UPSTREAM if any(child.tag == "pci" for child in element) else _SILENT,
                 multifunction=_SILENT,
                 link=self._link(element),
                 acs=_SILENT,

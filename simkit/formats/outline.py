@@ -151,7 +151,7 @@ class _Outline:
         return ", ".join(f"{count} {word}" for word, count in counts.items())
 
     def _leaf(self, function: Function, *, through: Function | None = None, children: tuple[Entry, ...] = ()) -> Entry:
-        named = f" {function.label}" if function.name or function.kind in SHOWN else ""
+        named = f" {function.label}" if function.label != function.kind.value and (function.name or function.kind in SHOWN) else ""
         facts = [link_text(function.link) if isinstance(function.link, Link) else ""]
         if function.is_bridge or through is not None:
             facts.append(acs_text(through or function))
