@@ -117,13 +117,16 @@ def members(data: bytes, *, where: str) -> Iterator[Member]:
         UnreadableSource: no tar, damaged, cut off, or with sparse or multi-volume members.
         UnsafeArchive: a member that leaves the folder, a device node, a path longer than Linux allows (PATH_MAX), too many members.
     """
+    if not _sound(data[:_BLOCK]):
+        raise UnreadableSource("cannot be read as a tar: this is none", where=where,
+                               remedy="give a tar of sys and proc, plain or packed with gzip, bzip2 or xz")
     offset, count = 0, 0
     renamed: dict[str, str] = {}
     while data[offset : offset + _BLOCK] != _END:
         header = data[offset : offset + _BLOCK]
         if len(header) < _BLOCK:
             raise _damaged("ends without the end mark of a tar", offset, where)
-        if _octal(header[148:156], offset, where) != sum(header) - sum(header[148:156]) + 8 * 0x20:
+        if not _sound(header):
             raise _damaged("has no tar header", offset, where)
         size, kind = _octal(header[124:136], offset, where), header[156:157]
         if kind not in _ABOUT and "size" in renamed:
@@ -145,6 +148,13 @@ def members(data: bytes, *, where: str) -> Iterator[Member]:
             yield _member(header, kind, body, size, renamed, where)
             renamed = {}
         offset = following
+
+
+def _sound(header: bytes) -> bool:
+    """Whether a block is a header, by its checksum, or the end mark."""
+    digits = header[148:156].split(b"\0", 1)[0].strip(b" ")
+    written = int(digits, 8) if digits and not digits.strip(b"01234567") else -1
+    return len(header) == _BLOCK and (header == _END or written == sum(header) - sum(header[148:156]) + 8 * 0x20)
 
 
 def _member(header: bytes, kind: bytes, start: int, size: int, renamed: dict[str, str], where: str) -> Member:
@@ -225,7 +235,4 @@ def _records(data: bytes, offset: int, where: str) -> dict[str, str]:
 
 
 def _damaged(what: str, offset: int, where: str) -> UnreadableSource:
-    if offset == 0:
-        return UnreadableSource("cannot be read as a tar: this is none", where=where,
-                                remedy="give a tar of sys and proc, plain or packed with gzip, bzip2 or xz")
     return UnreadableSource(f"cannot be read as a tar: {what} at byte {offset}", where=where, remedy="is the file complete? make it anew")

@@ -171,7 +171,7 @@ def test_cut_off_anywhere(tmp_path, mode):
     useful = len(whole) if mode != "w" else max(index for index, byte in enumerate(whole) if byte) + 1
     for end in range(0, useful, 37):
         (tmp_path / "cut.tar").write_bytes(whole[:end])
-        with pytest.raises(UnreadableSource):
+        with pytest.raises(UnreadableSource, match="middle of a member" if mode == "w" and 512 <= end < 1024 else None):
             TarFiles(tmp_path / "cut.tar")
     with pytest.raises(UnreadableSource, match="cannot be read"):
         TarFiles(tmp_path / "none.tar")
@@ -186,6 +186,17 @@ def test_sparse_and_stranger_members(tmp_path):
         (tmp_path / "y.tar").write_bytes(data)
         with pytest.raises(UnreadableSource, match="not read"):
             TarFiles(tmp_path / "y.tar")
+
+
+@pytest.mark.parametrize("record", [b"99 path=x\n", b"0 path=x\n", b"x path=x\n", b"10 pathxx\n", b"-9 path=x\n"])
+def test_damaged_pax_records(tmp_path, record):
+    data = bytearray(pack(tmp_path / "x.tar", ("sys/a", record), ("sys/b", b"")).read_bytes())
+    data[156:157] = b"x"
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    (tmp_path / "x.tar").write_bytes(data)
+    with pytest.raises(UnreadableSource, match="damaged pax"):
+        TarFiles(tmp_path / "x.tar")
 
 
 def test_no_tree(tmp_path):
