@@ -12,7 +12,7 @@ from simkit.model.function import Function, Kind
 from simkit.model.group import Grouping
 from simkit.model.host import Host
 from simkit.model.platform import PeerKind
-from simkit.model.unknown import is_known
+from simkit.model.unknown import Unknown, is_known
 
 SHOWN = frozenset({Kind.GPU, Kind.NIC, Kind.NVSWITCH, Kind.NVME, Kind.STORAGE})
 """Kinds that make a branch worth drawing; the rest is folded into a count."""
@@ -57,12 +57,18 @@ def link_text(link: Link | None) -> str:
     """Speed and width as people say them: ``32 GT/s x16``, with what the device could do where it runs below that."""
     if link is None or not is_known(link.speed_gtps):
         return f"{link.stated_gbps:.0f} Gb/s" if link is not None and is_known(link.stated_gbps) else ""
-    text = f"{link.speed_gtps:g} GT/s" + (f" x{link.width}" if is_known(link.width) else "")
-    slower = is_known(link.max_speed_gtps) and link.max_speed_gtps > link.speed_gtps
-    narrower = is_known(link.max_width) and is_known(link.width) and link.max_width > link.width
-    if slower or narrower:
-        text += f" (of {link.max_speed_gtps:g}" + (f" x{link.max_width})" if is_known(link.max_width) else ")")
-    return text
+    return _link(link.speed_gtps, link.width) + (f" (of {_link(link.max_speed_gtps, link.max_width)})" if _below_its_best(link) else "")
+
+
+def _link(speed_gtps: float | Unknown, width: int | Unknown) -> str:
+    speed = f"{speed_gtps:g} GT/s" if is_known(speed_gtps) else "?"
+    return f"{speed} x{width}" if is_known(width) else speed
+
+
+def _below_its_best(link: Link) -> bool:
+    slower = is_known(link.speed_gtps) and is_known(link.max_speed_gtps) and link.max_speed_gtps > link.speed_gtps
+    narrower = is_known(link.width) and is_known(link.max_width) and link.max_width > link.width
+    return slower or narrower
 
 
 def acs_text(function: Function) -> str:
