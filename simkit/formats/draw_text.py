@@ -165,7 +165,8 @@ def _ports(host: Host, guest: GuestPlan, parent: str | None, indent: str) -> Ite
 
 def _guest_device(host: Host, device: GuestDevice) -> str:
     function = host[device.vf_of or device.address]
-    what = f"{device.address} {function.kind.value.upper()} {function.label}"
+    named = f" {function.label}" if function.label != function.kind.value else ""
+    what = f"{device.address} {function.kind.value.upper()}{named}"
     if device.vf_of is not None:
         what += f", VF {device.vf_index} of {device.vf_of}"
     if device.companion_of is not None:
