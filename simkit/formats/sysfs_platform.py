@@ -77,14 +77,14 @@ def _node(files: Files, number: int) -> NumaNode:
 
 
 def nearest(files: Files, folder: str, nodes: tuple[NumaNode, ...]) -> int | None:
-    """The node whose CPUs are exactly a function's local ones (`local_cpulist`, `local_cpus`); None where that does not single one out.
+    """The node that holds all of a function's local CPUs (`local_cpulist`, `local_cpus`); None where that does not single one out.
 
-    For a function without a node the kernel prints all CPUs (`pci_dev_show_local_cpu`), so a node that has them all says nothing.
+    For a function without a node the kernel prints all CPUs that are online (`pci_dev_show_local_cpu`): no one node of several has them.
     """
     cpus = _cpus(_text(files, f"{folder}/local_cpulist")) or _mask(_text(files, f"{folder}/local_cpus"))
-    populated = [node for node in nodes if isinstance(node.cpus, CpuSet) and len(node.cpus)]
-    same = [node.id for node in populated if node.cpus == cpus]
-    return same[0] if len(same) == 1 and len(populated) > 1 else None
+    populated = {node.id: set(node.cpus) for node in nodes if isinstance(node.cpus, CpuSet) and len(node.cpus)}
+    holding = [number for number, held in populated.items() if cpus and held.issuperset(cpus)]
+    return holding[0] if len(holding) == 1 and len(populated) > 1 else None
 
 
 def _mask(text: str | None) -> CpuSet | None:

@@ -250,13 +250,13 @@ def test_this_machine(tmp_path):
 
 
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-CHECKS = ("functions", "parent", "class", "ids", "numa", "speed", "width", "config", "buses", "express", "driver", "bars")
+CHECKS = ("functions", "parent", "class", "ids", "numa", "near", "speed", "width", "config", "buses", "express", "driver", "bars")
 AGREED = {
-    "2pa-pcidomain32bits": (9, 9, 9, 9, 9, 0, 0, 9, 0, 0, 6, 9),
-    "40intel64-2g2n4c+pcilocality": (37, 37, 37, 37, 37, 3, 3, 37, 14, 0, 27, 37),
-    "40intel64-4n10c+pci-conflicts": (3, 3, 3, 3, 3, 0, 0, 3, 1, 0, 2, 3),
-    "nvidia-dgx-gb10": (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-    "nvidiagpunumanodes": (6, 6, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    "2pa-pcidomain32bits": (9, 9, 9, 9, 9, 0, 0, 0, 9, 0, 0, 6, 9),
+    "40intel64-2g2n4c+pcilocality": (37, 37, 37, 37, 37, 0, 3, 3, 37, 14, 0, 27, 37),
+    "40intel64-4n10c+pci-conflicts": (3, 3, 3, 3, 3, 0, 0, 0, 3, 1, 0, 2, 3),
+    "nvidia-dgx-gb10": (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    "nvidiagpunumanodes": (6, 6, 6, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0),
 }
 
 
@@ -279,11 +279,19 @@ def stated(archive: Path) -> dict[str, dict]:
     return found
 
 
+def node_masks(archive: Path) -> dict[int, int]:
+    """Every NUMA node's cpumap, as a number."""
+    with tarfile.open(archive) as tar:
+        found = {re.search(r"/node(\d+)/cpumap$", member.name): member for member in tar}
+        return {int(match[1]): int(tar.extractfile(member).read().replace(b",", b""), 16) for match, member in found.items() if match}
+
+
 @pytest.mark.corpus
 def test_captures_agree_with_what_their_files_say(corpus):
     totals = {}
     for archive in sorted((corpus / "hwloc").glob("*.tar.bz2")):
         files, counts = stated(archive), dict.fromkeys(CHECKS, 0)
+        masks = node_masks(archive)
         found = read(TarFiles(archive), name="x")
         assert {str(function.address) for function in found.functions} == set(files)
         for function in found.functions:
@@ -296,6 +304,9 @@ def test_captures_agree_with_what_their_files_say(corpus):
                 checks["ids"] = (function.vendor_id, function.device_id) == (int(told["vendor"], 16), int(told["device"], 16))
             if "numa_node" in told:
                 checks["numa"] = function.numa_node == (int(told["numa_node"]) if int(told["numa_node"]) >= 0 else None)
+            elif "local_cpus" in told:
+                mask = int(told["local_cpus"].replace(b",", b""), 16)
+                checks["near"] = [function.numa_node] == [number for number, cpus in masks.items() if mask & cpus]
             if b"GT/s" in told.get("current_link_speed", b""):
                 checks["speed"] = function.link.speed_gtps == float(told["current_link_speed"].split()[0])
             if told.get("current_link_width", b"0").strip() != b"0":
