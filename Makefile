@@ -31,8 +31,9 @@ demo: $(STAMP) ## the whole story on a shipped machine
 test: $(STAMP) system ## the everyday tests
 	$(PYTEST) -n 2 -m "not slow and not lab and not deep"
 
-slow: $(STAMP) system ## the tests that need minutes
-	HYPOTHESIS_PROFILE=deep $(PYTEST) -m "slow or lab or deep"
+slow: $(STAMP) system ## the tests that need minutes, and every reader fuzzed deeply
+	$(PYTEST) -m "slow or lab or deep"
+	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 -k "break or breaks"
 
 lint: $(STAMP) ## style
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ def placements(host: Host, workload: Workload):
             elif request.share is Share.PF:
                 options.append(list(combinations(nics, request.count)))
             else:
-                options.append([pick for pick in combinations(sorted(parts * 2), request.count)])
+                options.append(list(combinations(sorted(parts * 2), request.count)))
     yield from product(*options)
 
 
