@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedConfigSpace, SimkitError
@@ -193,7 +193,7 @@ def test_no_confidential_guests_is_known(tmp_path):
 
 # ---- what must not be taken away
 
-ROUTE = b"Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n%s\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\neth9\t000011AC\t0\t1\t0\t0\t0\t00FFFFFF\t0\n"
+ROUTE = b"Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n%s\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\neth9\t00000000\t0\t1\t0\t0\t0\t00000080\t0\n"
 DISK = f"{ROOT}/0000:00:02.0"
 USES = {
     "disk": {"proc/self/mountinfo": b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n", "sys/dev/block/8:1": f"{DISK}/ata1/block/sda/sda1", f"{DISK}/ata1/block/sda/sda1": None},
@@ -220,7 +220,8 @@ USES = {
 
 @pytest.mark.parametrize("name", USES)
 def test_uses(tmp_path, name):
-    found = host(tmp_path, {f"{DISK}/class": b"0x010000\n", f"{NIC}/class": b"0x020000\n", "sys/bus/pci/devices/0000:00:02.0": DISK, **USES[name]})
+    found = host(tmp_path, {f"{DISK}/class": b"0x010000\n", f"{NIC}/class": b"0x020000\n", "sys/bus/pci/devices/0000:00:02.0": DISK,
+                            "sys/class/net/eth9": f"{NIC}/net/eth9", f"{NIC}/net/eth9/device": NIC, **USES[name]})
     expected = "console" if name == "console" else "default route" if name in ("interface", "IPv6", "bond") else "root disk"
     assert {str(function.address): function.usage for function in found.functions if function.usage} == {"0000:00:02.0": expected}
 
@@ -348,6 +349,7 @@ CONTENT = st.binary(max_size=60) | st.sampled_from([b"0x", b"0x10de\n", b"9" * 5
                                                     b"Node 0 MemTotal: 99999999999999999 kB", b"1 0 8:1 / / rw - ext4 /dev/../../x rw\n", b"vendor_id : GenuineIntel\n:\n"])
 
 
+@example(dict.fromkeys(NAMES, b"9" * 5000), dict.fromkeys(PROC, b"9" * 5000), "")
 @given(st.dictionaries(st.sampled_from(NAMES), CONTENT), st.dictionaries(st.sampled_from(PROC), CONTENT), st.sampled_from(["", ".", "..", "/", "0000:00:01.0", "x" * 300]))
 def test_no_content_breaks_the_reader(tmp_path_factory, attributes, around, target):
     folder = tmp_path_factory.mktemp("fuzz")
