@@ -19,7 +19,7 @@ from simkit.model.unknown import UNKNOWN, Unknown
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_TYPE = re.compile(r"([0-9a-fA-F]{4}) \[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\] \[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\] ([0-9a-fA-F]{2}) ([0-9a-fA-F]{2})")
+_TYPE = re.compile(r"([0-9a-fA-F]{4}) \[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\] \[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\] ([0-9a-fA-F]{2})(?: ([0-9a-fA-F]{2}))?")
 _BUSES = re.compile(r"([0-9a-fA-F]{4,8}):\[([0-9a-fA-F]{2})-([0-9a-fA-F]{2})\]")
 _SILENT = Unknown("hwloc's XML does not say")
 _MOST_BITS = 1 << 16
@@ -29,8 +29,8 @@ def read(data: bytes, *, source: str) -> Host:
     """Read `<topology>`.
 
     hwloc drops functions it takes for uninteresting unless asked to keep them, so that a bridge may lack functions here. It
-    states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`), and the class without its
-    programming interface, which is taken as 0. An address that comes again is kept under a free one. NUMA locality is the node
+    states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`). Before
+    version 3 it states the class without its programming interface, which is then taken as 0. An address that comes again is kept under a free one. NUMA locality is the node
     set of what a host bridge hangs below, if that is one node.
 
     Raises:
@@ -142,7 +142,7 @@ class _Reader:
         if match is None:
             self._fault(f"pci_type={element.get('pci_type')!r} is no class and ids", element)
             return None
-        base, vendor, device, sub_vendor, sub_device, revision, _ = (int(text, 16) for text in match.groups())
+        sub_class, vendor, device, sub_vendor, sub_device, revision, interface = (int(text or "0", 16) for text in match.groups())
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
         self.places[f"functions/{address}"] = Place(self.source, line_of(element))
         self.functions[address] = Function(
@@ -150,7 +150,7 @@ class _Reader:
             parent if parent is not None else RootBus(address.domain, address.bus),
             vendor_id=vendor,
             device_id=device,
-            class_code=base << 8,
+            class_code=sub_class << 8 | interface,
             revision=revision,
             subsystem=(sub_vendor, sub_device) if sub_vendor or sub_device else None,
             name=_info(element),

@@ -41,8 +41,8 @@ def test_every_topology_of_the_corpus(corpus: Path) -> None:
                 continue
             seen.add(element.get("pci_busid"))
             function = host[Address.parse(element.get("pci_busid"))]
-            class_text, ids, _, revision, _ = element.get("pci_type").replace("] [", "]~[").replace("~", " ").split(" ")
-            assert function.class_code == int(class_text, 16) << 8
+            class_text, ids, _, revision, interface = element.get("pci_type").split(" ")
+            assert function.class_code == int(class_text + interface, 16)
             assert f"[{function.vendor_id:04x}:{function.device_id:04x}]" == ids
             assert function.revision == int(revision, 16)
             if element.get("bridge_pci"):
@@ -76,6 +76,11 @@ def test_a_small_one() -> None:
     assert host.functions[0].numa_node == 0
     assert str(host.root_buses[0]) == "pci0000:00"
     assert host.functions[0].subsystem is None
+
+
+def test_before_version_3_the_interface_is_not_stated_and_after_it_is() -> None:
+    assert read(SMALL.replace(b" a1 00", b" a1"), source="s.xml").functions[0].class_code == 0x030200
+    assert read(SMALL.replace(b"0302", b"0c03").replace(b" a1 00", b" a1 30"), source="s.xml").functions[0].class_code == 0x0C0330
 
 
 @pytest.mark.parametrize(("old", "new"), [(b"0000:00:02.0", b"0000:00:99.0"), (b"[10de:1db8]", b"10de"), (b"[00-02]", b"[00]"), (b'cpuset="0x3"', b'cpuset="0xz"'), (b"15.75", b"abc")])
