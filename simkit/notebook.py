@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from simkit.formats.draw_svg import svg
+from simkit.formats.draw_svg import owners_of, svg
 from simkit.formats.draw_text import guest_summary, headline
 from simkit.formats.source import open_host, open_policy, open_workload
 from simkit.formats.values import parse_acs
@@ -135,7 +135,7 @@ class Plan:
         return "\n\n".join(guest_summary(self.data.host, guest) for guest in self.data.guests)
 
     def _repr_svg_(self) -> str:
-        return svg(self.data.host, groups(self.data.host), _owners(self.data))
+        return svg(self.data.host, groups(self.data.host), owners_of(self.data))
 
     @property
     def guests(self) -> Frame:
@@ -153,7 +153,7 @@ class Plan:
 
     def verify(self, policy: str) -> Report:
         """A policy decided over what the plan makes of its host."""
-        return Report(verify(self.data, open_policy(policy)), self.data.host, _owners(self.data))
+        return Report(verify(self.data, open_policy(policy)), self.data.host, owners_of(self.data))
 
     def render(self, target: str) -> dict[str, str]:
         """File name to text, for qemu, libvirt, kata, cdi or script."""
@@ -185,7 +185,3 @@ class Report:
         path = (example.source, *example.via, example.target) if example else ()
         picture = svg(self.host, groups(self.host), self.owners, path=path) if path else ""
         return f"<b>{self.verdict}</b>{self.findings._repr_html_()}{picture}"
-
-
-def _owners(plan: PlanData) -> dict[Address, str]:
-    return {device.vf_of or device.address: guest.name for guest in plan.guests for device in guest.devices}

@@ -141,10 +141,11 @@ def _write(plan: Plan, folder: Path, reports: tuple[Report, Report]) -> Iterator
 def _page(plan: Plan, reports: tuple[Report, Report]) -> str:
     from simkit.cli.verify import describe
     from simkit.formats.draw_html import page
+    from simkit.formats.draw_svg import owners_of
     from simkit.formats.draw_text import guest_summary
     from simkit.semantics.groups import groups
 
-    owners = {device.vf_of or device.address: guest.name for guest in plan.guests for device in guest.devices}
+    owners = owners_of(plan)
     broken = next((finding.counterexample for finding in reports[1].findings if finding.counterexample), None)
     path = (broken.source, *broken.via, broken.target) if broken else ()
     sections = [

@@ -35,7 +35,7 @@ def page(
 ) -> str:
     """A page without any other file: the drawn tree (pointing at a device marks its IOMMU group) and `sections` of title and text."""
     owners = owners or {}
-    key = "".join(f'<span><i style="background:{colour}"></i>{escape(owner)}</span>' for owner, colour in colours(owners).items())
+    key = "".join(f'<span><i style="background:{colour}"></i>{escape(owner)}</span>' for owner, colour in sorted(colours(owners).items()))
     index = {str(address): number for number, group in enumerate(grouping.groups) for address in group.functions}
     texts = "\n".join(f"<h2>{escape(title)}</h2>\n<pre>{escape(text)}</pre>" for title, text in sections)
     return f"""<!doctype html>

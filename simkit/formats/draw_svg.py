@@ -12,6 +12,7 @@ from simkit.model.capabilities import Link
 from simkit.model.function import Kind
 from simkit.model.group import Grouping
 from simkit.model.host import Host
+from simkit.model.plan import Plan
 from simkit.model.unknown import is_known
 
 _ROW, _COLUMN, _BOX_HEIGHT, _LEAF_WIDTH, _BOX_WIDTH = 30, 196, 22, 470, 174
@@ -38,9 +39,15 @@ class _Placed:
     leaf: bool
 
 
+def owners_of(plan: Plan) -> dict[Address, str]:
+    """Whose each host function is; where a guest has virtual functions of it only, that is said: ``infer (VF)``."""
+    return {device.vf_of or device.address: guest.name if device.vf_of is None else f"{guest.name} (VF)" for guest in plan.guests for device in guest.devices}
+
+
 def colours(owners: Mapping[Address, str]) -> dict[str, str]:
-    """A colour for each owner, by order of name."""
-    return {owner: _PALETTE[index % len(_PALETTE)] for index, owner in enumerate(sorted(set(owners.values())))}
+    """A colour for each owner, by order of name; what is said in brackets after the name has no colour of its own."""
+    names = sorted({owner.partition(" (")[0] for owner in owners.values()})
+    return {owner: _PALETTE[names.index(owner.partition(" (")[0]) % len(_PALETTE)] for owner in owners.values()}
 
 
 def svg(
