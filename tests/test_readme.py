@@ -23,7 +23,9 @@ def printed(command: str, lines: str | None, home: Path) -> str:
     runner = CliRunner()
     if not (home / "plan.json").exists():
         runner.invoke(cli, ["solve", "two-guests", "--host", "hgx-h100", "-o", "plan.json"])
-    text = runner.invoke(cli, command.split()).output.replace(f"{folder()}/", "models/")
+    result = runner.invoke(cli, command.split())
+    assert result.output, result.exception
+    text = result.output.replace(f"{folder()}/", "models/")
     return "".join(f"{line}\n" for line in text.rstrip().splitlines()[: int(lines) if lines else None])
 
 
@@ -40,7 +42,7 @@ def test_readme_shows_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = README.read_text()
     blocks = list(BLOCK.finditer(text))
     assert len(blocks) >= 4
-    fresh = BLOCK.sub(lambda block: block[0].replace(block["text"], printed(block["command"], block["lines"], tmp_path)), text)
+    fresh = BLOCK.sub(lambda block: block[0][: block.start("text") - block.start()] + printed(block["command"], block["lines"], tmp_path) + "```\n", text)
     if os.environ.get("REGOLD"):
         README.write_text(fresh)
         (README.parent / "docs").mkdir(exist_ok=True)
