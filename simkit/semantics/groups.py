@@ -141,7 +141,7 @@ class _Builder:
         if not self.isolation.multifunction(last) or self.isolation.enabled(last):
             return None
         for other in self._slots[last.address.slot]:
-            if other is not last and other.address in self.group_of and other.parent == last.parent and not self.isolation.enabled(other):
+            if other is not last and other.address in self.group_of and not self.isolation.enabled(other):
                 return self._because(
                     function, "get_pci_function_alias_group", other, f"{last.address} and {other.address} are functions of one slot without ACS between them"
                 )

@@ -13,6 +13,7 @@ from simkit.formats.plan import dump_plan, load_plan
 from simkit.formats.policy import dump_policy, load_policy
 from simkit.formats.source import open_host, open_policy, open_workload, shipped
 from simkit.formats.workload import dump_workload, load_workload
+from simkit.plan.plan import with_steps
 from simkit.testing.hosts import hosts
 from simkit.testing.small_node import small_plan
 
@@ -116,11 +117,13 @@ def test_a_policy_that_would_pass_everything_is_refused() -> None:
         load_policy("simkit: policy/1\nname: p\nrules: [{property: separate-groups, accept: true}]\n", source="p.yaml")
 
 
-def test_a_plan_may_not_write_outside_of_pci() -> None:
-    text = dump_plan(small_plan()).replace("sys/bus/pci/drivers/", "etc/cron.d/")
-    if "etc/cron.d" in text:
-        with pytest.raises(MalformedDocument, match="not below sys/bus/pci"):
-            load_plan(text, source="p.json")
+@pytest.mark.parametrize("elsewhere", ["etc/cron.d/x", "sys/bus/pci/../../../etc/passwd", "/sys/bus/pci/rescan", "sys/kernel/x"])
+def test_a_plan_may_not_write_outside_of_pci(elsewhere: str) -> None:
+    text = dump_plan(with_steps(small_plan()))
+    assert load_plan(text, source="p.json").steps
+    assert '"write": "sys/bus/pci/drivers_probe"' in text
+    with pytest.raises(MalformedDocument, match="not below sys/bus/pci"):
+        load_plan(text.replace('"write": "sys/bus/pci/drivers_probe"', f'"write": "{elsewhere}"'), source="p.json")
 
 
 @given(st.text(max_size=400))
