@@ -26,7 +26,10 @@ def specifications(plan: Plan, guest: GuestPlan) -> dict[str, str]:
     for device in guest.devices:
         kind = _KINDS.get(plan.host[device.vf_of or device.address].kind, "simkit.dev/function")
         kinds.setdefault(kind, []).append(device)
-    return {f"cdi-{kind.replace('/', '-')}-{guest.name}.json": json.dumps(_specification(kind, plan, guest, devices), indent=2) + "\n" for kind, devices in sorted(kinds.items())}
+    return {
+        f"cdi-{kind.replace('/', '-')}-{guest.name}.json": json.dumps(_specification(kind, plan, guest, devices), indent=2) + "\n"
+        for kind, devices in sorted(kinds.items())
+    }
 
 
 def _specification(kind: str, plan: Plan, guest: GuestPlan, devices: list[GuestDevice]) -> dict[str, Any]:

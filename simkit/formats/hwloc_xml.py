@@ -29,9 +29,9 @@ def read(data: bytes, *, source: str) -> Host:
     """Read `<topology>`.
 
     hwloc drops functions it takes for uninteresting unless asked to keep them, so that a bridge may lack functions here. It
-    states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`). Before
-    version 3 it states the class without its programming interface, which is then taken as 0. An address that comes again is kept under a free one. NUMA locality is the node
-    set of what a host bridge hangs below, if that is one node.
+    states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`). Before version 3 it states
+    the class without its programming interface, which is then taken as 0. An address that comes again is kept under a free one.
+    NUMA locality is the node set of what a host bridge hangs below, if that is one node.
 
     Raises:
         MalformedDocument: with all faults.

@@ -19,7 +19,11 @@ _MOST_PORTS = 16
 
 def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
     """File name to text: the hypervisor's drop-in, the pod, and what Kata cannot carry of the plan."""
-    return {f"50-{guest.name}.toml": _drop_in(guest), f"pod-{guest.name}.yaml": _pod(plan, guest), f"NOTES-{guest.name}.txt": "\n".join(notes(plan, guest)) + "\n"}
+    return {
+        f"50-{guest.name}.toml": _drop_in(guest),
+        f"pod-{guest.name}.yaml": _pod(plan, guest),
+        f"NOTES-{guest.name}.txt": "\n".join(notes(guest)) + "\n",
+    }
 
 
 def _port(guest: GuestPlan) -> str:
@@ -32,37 +36,74 @@ def _ports(guest: GuestPlan) -> tuple[int, int]:
     return (0, direct) if guest.topology is Topology.REPLICATE else (direct, 0)
 
 
+_SECURE = {
+    TeeKind.SEV_SNP: ("confidential_guest = true", "sev_snp_guest = true", "snp_guest_policy = 196608"),
+    TeeKind.TDX: ("confidential_guest = true", "tdx_guest = true"),
+    TeeKind.NONE: (),
+}
+
+
 def _drop_in(guest: GuestPlan) -> str:
-    """TOML for `config.d/`: Kata merges drop-ins in the order of their names."""
+    """TOML for `config.d/`: Kata merges drop-ins in the order of their names. 196608 is 0x30000, the policy QEMU takes by default."""
     root, switch = _ports(guest)
-    numa = "\n".join(["enable_numa = true", f'numa_mapping = [{", ".join(f"{chr(34)}{node.host_node}{chr(34)}" for node in guest.nodes)}]']) if len(guest.nodes) > 1 else "enable_numa = false"
-    secure = {TeeKind.SEV_SNP: "confidential_guest = true\nsev_snp_guest = true\nsnp_guest_policy = 196608\n", TeeKind.TDX: "confidential_guest = true\ntdx_guest = true\n", TeeKind.NONE: ""}[guest.tee]
-    return (f"# {guest.name}: put it into config.d beside the configuration of runtime class {_CLASSES[guest.tee]}\n"
-            f"[hypervisor.qemu]\ncold_plug_vfio = \"{_port(guest)}\"\nhot_plug_vfio = \"no-port\"\npcie_root_port = {root}\npcie_switch_port = {switch}\n"
-            f"default_vcpus = {guest.cpus}\ndefault_maxvcpus = {guest.cpus}\ndefault_memory = {guest.memory_bytes >> 20}\n{numa}\n{secure}"
-            "\n[runtime]\nenable_vcpus_pinning = true\nstatic_sandbox_resource_mgmt = true\nvfio_mode = \"guest-kernel\"\n")
+    spread = len(guest.nodes) > 1
+    mapping = ", ".join(f'"{node.host_node}"' for node in guest.nodes)
+    lines = [
+        f"# {guest.name}: put it into config.d beside the configuration of runtime class {_CLASSES[guest.tee]}",
+        "[hypervisor.qemu]",
+        f'cold_plug_vfio = "{_port(guest)}"',
+        'hot_plug_vfio = "no-port"',
+        f"pcie_root_port = {root}",
+        f"pcie_switch_port = {switch}",
+        f"default_vcpus = {guest.cpus}",
+        f"default_maxvcpus = {guest.cpus}",
+        f"default_memory = {guest.memory_bytes >> 20}",
+        f"enable_numa = {'true' if spread else 'false'}",
+        *([f"numa_mapping = [{mapping}]"] if spread else []),
+        *_SECURE[guest.tee],
+        "",
+        "[runtime]",
+        "enable_vcpus_pinning = true",
+        "static_sandbox_resource_mgmt = true",
+        'vfio_mode = "guest-kernel"',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _pod(plan: Plan, guest: GuestPlan) -> str:
     """A pod that asks for the devices by CDI name. The container's image is the user's to fill in."""
     root, switch = _ports(guest)
     kinds = {Kind.GPU: "nvidia.com/pgpu", Kind.NVSWITCH: "nvidia.com/nvswitch"}
-    annotations = {f"{_PREFIX}.default_memory": str(guest.memory_bytes >> 20), f"{_PREFIX}.pcie_root_port": str(root), f"{_PREFIX}.pcie_switch_port": str(switch)}
+    annotations = {
+        f"{_PREFIX}.default_memory": str(guest.memory_bytes >> 20),
+        f"{_PREFIX}.pcie_root_port": str(root),
+        f"{_PREFIX}.pcie_switch_port": str(switch),
+    }
     for index, device in enumerate(guest.devices):
         kind = kinds.get(plan.host[device.vf_of or device.address].kind, "simkit.dev/function")
         annotations[f"cdi.k8s.io/vfio{index}"] = f"{kind}={name_of(device)}"
     resources = {"cpu": str(guest.cpus), "memory": f"{guest.memory_bytes >> 20}Mi"}
     container = {"name": "workload", "image": "registry.example/your-image", "resources": {"limits": resources, "requests": resources}}
-    return to_yaml({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": guest.name.lower().replace("_", "-"), "annotations": annotations},
-                    "spec": {"runtimeClassName": _CLASSES[guest.tee], "restartPolicy": "Never", "containers": [container]}}, leaves_in_line=False)
+    return to_yaml(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": guest.name.lower().replace("_", "-"), "annotations": annotations},
+            "spec": {"runtimeClassName": _CLASSES[guest.tee], "restartPolicy": "Never", "containers": [container]},
+        },
+        leaves_in_line=False,
+    )
 
 
-def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+def notes(guest: GuestPlan) -> Iterator[str]:
     """What Kata as it is can carry of this plan, and what is lost; give QEMU or libvirt for the whole."""
     yield f"{guest.name} in Kata Containers (Go runtime, QEMU), as read at kata-containers 7c6ba40"
     switches = [port for port in guest.ports if port.kind is GuestPortKind.UPSTREAM]
     if len(switches) > 1:
-        yield f"- lost: the plan mirrors {len(switches)} switches; Kata hangs all switch ports below one, so that devices of different host switches look like neighbours (PIX) to drivers in the guest"
+        yield (
+            f"- lost: the plan mirrors {len(switches)} switches; Kata hangs all switch ports below one, so that devices of different host switches "
+            "look like neighbours (PIX) to drivers in the guest"
+        )
     if any(port.kind is GuestPortKind.EXPANDER for port in guest.ports):
         yield "- different: with enable_numa Kata makes one expander bus a node and root ports below it; switch ports are then not used"
     if any(device.companion_of is not None for device in guest.devices):
@@ -70,7 +111,8 @@ def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     if max(_ports(guest)) > _MOST_PORTS:
         yield f"- refused: more than {_MOST_PORTS} ports"
     if guest.nodes:
-        yield f"- CPUs are pinned by Kata from the pod's cpuset, not to the plan's {', '.join(str(node.cpus) for node in guest.nodes)}; the cpuset of the pod must hold them"
+        cpus = ", ".join(str(node.cpus) for node in guest.nodes)
+        yield f"- CPUs are pinned by Kata from the pod's cpuset, not to the plan's {cpus}; the cpuset of the pod must hold them"
     yield "- annotations must be allowed: enable_annotations in the runtime's configuration lists default_memory, pcie_root_port and pcie_switch_port"
     if guest.tee is not TeeKind.NONE:
         yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
