@@ -55,6 +55,12 @@ def test_a_forbidden_import_is_found() -> None:
     assert offences("formats", imports("import simkit.semantics.groups", "simkit.formats")) == {"semantics"}
     assert offences("semantics", imports("from simkit.formats.native import load_host", "simkit.semantics")) == {"formats"}
     assert offences("solve", imports("if True:\n    from simkit.testing import worlds", "simkit.solve")) == {"testing"}
+    typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from simkit.plan.steps import steps"
+    assert offences("solve", imports(typed, "simkit.solve")) == {"plan"}
+    assert offences("attest", imports("from .. import semantics", "simkit.attest")) == {"semantics"}
+    assert offences("verify", imports("from simkit import solve", "simkit.verify")) == {"solve"}
+    assert offences("executors", imports("from ..cli.main import main", "simkit.executors")) == {"cli"}
+    assert offences("solve", imports("from ..model.host import Host\nfrom .answer import Planned", "simkit.solve")) == set()
     assert offences("cli", imports("from simkit.executors.apply import apply\nfrom simkit.formats import qemu", "simkit.cli")) == set()
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("ortools", "numpy", "pandas", "networkx", "z3", "lxml", "yaml", "hypothesis")
+HEAVY = ("ortools", "numpy", "pandas", "networkx", "z3", "lxml", "yaml", "rich", "cattrs", "jsonschema", "hypothesis")
 
 
 @pytest.mark.parametrize("code", ["import simkit", "import simkit.cli.main as m\ntry:\n    m.main(['--help'])\nexcept SystemExit:\n    pass", "import simkit.model.plan"])
