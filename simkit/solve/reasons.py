@@ -97,6 +97,8 @@ class _Teller:
         if not largest or len(largest) >= len(wish.candidates):
             return text, ()
         which = f" ({listed([str(address) for address in largest])})" if len(largest) <= _SHOWN else ""
+        if len(largest) == 1:
+            return f"{text}; no two {many} of {self.host.name} are that near", (self.host.places.root,)
         return f"{text}; at most {len(largest)} {many} of {self.host.name} are that near{which}", (self.host.places.root,)
 
     def _within(self, wish: Wish, start: Address, bound: PeerClass) -> list[Address]:

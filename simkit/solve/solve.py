@@ -29,7 +29,7 @@ from simkit.solve.reasons import reasons
 from simkit.solve.relax import relaxations
 
 
-class CheckerDisagrees(SimkitError, RuntimeError):  # noqa: N818  named for what happened, as the other errors are
+class CheckerDisagrees(SimkitError, RuntimeError):
     """The independent checker refuses what was planned: a defect of simkit, never of the input."""
 
     exit_status = 3

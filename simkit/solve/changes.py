@@ -1,0 +1,159 @@
+"""Ladders of changes: for each constraint, ways to ask for a little less, smallest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from simkit.model.function import Kind
+from simkit.model.platform import TeeKind
+from simkit.model.route import PeerClass
+from simkit.model.workload import DeviceRequest, GuestRequest, Share, Topology, Workload
+from simkit.solve.labels import Label, What, describe, listed, noun
+
+_FARTHER = (PeerClass.NVL, PeerClass.NVB, PeerClass.PIX, PeerClass.PXB, PeerClass.PHB, PeerClass.SYS)
+_GIB = 1 << 30
+
+Ladder = tuple["Change", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing changed in a workload. `cost`: devices, steps of nearness, cores or GiB given up."""
+
+    text: str
+    cost: int
+    workload: Workload
+
+
+def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
+    """The ways to change what a label asks for; in each, a later change gives up more than an earlier one."""
+    if label.what is What.GROUP:
+        return
+    guest = workload.guest(label.guest)
+    match label.what:
+        case What.COUNT:
+            yield tuple(_fewer(workload, guest, label.request))
+            yield tuple(_fewer_pairs(workload, guest, label.request))
+            yield tuple(_other_share(workload, guest, label.request))
+            yield tuple(_any_model(workload, guest, label.request))
+            yield tuple(_anywhere(workload, guest, label.request))
+        case What.PEERS | What.NEAR:
+            yield tuple(_farther(workload, guest, label.request, label.what))
+        case What.TEE:
+            plain = replace(guest, tee=TeeKind.NONE)
+            yield (Change(f"{guest.name} without {guest.tee}, so not confidential", 1, _guest(workload, plain)),)
+        case What.LIMITS:
+            yield (_other_topology(workload, guest),)
+        case What.CPUS:
+            yield tuple(
+                Change(
+                    f"{guest.name} with {cpus} {'CPU' if cpus == 1 else 'CPUs'} in place of {guest.cpus}",
+                    guest.cpus - cpus,
+                    _guest(workload, replace(guest, cpus=cpus)),
+                )
+                for cpus in range(guest.cpus - 1, 0, -1)
+            )
+        case What.MEMORY:
+            whole = -(-guest.memory_bytes // _GIB)
+            yield tuple(
+                Change(
+                    f"{guest.name} with {size} GiB of memory in place of {guest.memory_bytes / _GIB:g} GiB",
+                    whole - size,
+                    _guest(workload, replace(guest, memory_bytes=size * _GIB)),
+                )
+                for size in range(whole - 1, 0, -1)
+            )
+
+
+def without(workload: Workload, names: tuple[str, ...]) -> Change | None:
+    """Some guests left out; None where none would remain."""
+    kept = tuple(guest for guest in workload.guests if guest.name not in names)
+    devices = sum(request.count for name in names for request in workload.guest(name).devices)
+    return Change(f"without {listed(list(names))}", devices + 2 * len(names), replace(workload, guests=kept)) if kept else None
+
+
+def _guest(workload: Workload, changed: GuestRequest) -> Workload:
+    return replace(workload, guests=tuple(changed if guest.name == changed.name else guest for guest in workload.guests))
+
+
+def _request(workload: Workload, guest: GuestRequest, index: int, *requests: DeviceRequest) -> Workload:
+    return _guest(workload, replace(guest, devices=(*guest.devices[:index], *requests, *guest.devices[index + 1 :])))
+
+
+def _fewer(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    """Fewer of one request, down to none where the guest has others."""
+    request = guest.devices[index]
+    for count in range(request.count - 1, 0, -1):
+        fewer = replace(request, count=count, pinned=request.pinned[:count])
+        yield Change(
+            f"{guest.name} with {describe(request, count)} in place of {request.count}", request.count - count, _request(workload, guest, index, fewer)
+        )
+    paired = request.kind is Kind.GPU and any(other.near is not None for other in guest.devices)
+    if len(guest.devices) > 1 and not paired:
+        yield Change(f"{guest.name} without its {describe(request)}", request.count, _request(workload, guest, index))
+
+
+def _fewer_pairs(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    """Fewer GPUs, and no more of what wants a GPU of its own beside it."""
+    request = guest.devices[index]
+    if request.kind is not Kind.GPU or all(other.near is None for other in guest.devices):
+        return
+    for count in range(request.count - 1, 0, -1):
+        changed = tuple(
+            replace(other, count=min(other.count, count), pinned=other.pinned[:count]) if other is request or other.near is not None else other
+            for other in guest.devices
+        )
+        along = [describe(new) for new, old in zip(changed, guest.devices, strict=True) if new != old and old is not request]
+        lost = sum(old.count - new.count for new, old in zip(changed, guest.devices, strict=True))
+        if along:
+            text = f"{guest.name} with {listed([describe(request, count), *along])} in place of {request.count}"
+            yield Change(text, lost, _guest(workload, replace(guest, devices=changed)))
+
+
+def _other_share(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    """Virtual functions in place of whole devices, and the other way round."""
+    request = guest.devices[index]
+    if request.share is Share.PF and request.kind is Kind.NIC:
+        text = f"{guest.name} with {describe(replace(request, share=Share.VF))} in place of {'a whole one' if request.count == 1 else 'whole ones'}"
+        yield Change(text, 1, _request(workload, guest, index, replace(request, share=Share.VF)))
+    if request.share is Share.VF:
+        text = f"{guest.name} with {describe(replace(request, share=Share.PF))} as a whole in place of virtual functions"
+        yield Change(text, request.count + 1, _request(workload, guest, index, replace(request, share=Share.PF)))
+
+
+def _any_model(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    request = guest.devices[index]
+    if request.model is not None:
+        yield Change(
+            f"{guest.name} with {noun(request.kind, 2)} of any model in place of {request.model}",
+            1,
+            _request(workload, guest, index, replace(request, model=None)),
+        )
+
+
+def _anywhere(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
+    request = guest.devices[index]
+    if request.pinned:
+        pinned = listed([str(address) for address in request.pinned])
+        yield Change(
+            f"{guest.name} with any {noun(request.kind, request.count)} in place of {pinned}", 1, _request(workload, guest, index, replace(request, pinned=()))
+        )
+
+
+def _farther(workload: Workload, guest: GuestRequest, index: int, what: What) -> Iterator[Change]:
+    request = guest.devices[index]
+    bound = request.peers if what is What.PEERS else request.near
+    assert bound is not None
+    for steps, each in enumerate((farther for farther in _FARTHER if farther > bound), start=1):
+        if what is What.PEERS:
+            changed, whose = replace(request, peers=each), f"{noun(request.kind, 2)} up to {each} from each other"
+        else:
+            changed, whose = replace(request, near=each), f"each {noun(request.kind, 1)} up to {each} from its GPU"
+        yield Change(f"{guest.name} with {whose} in place of {bound}", steps, _request(workload, guest, index, changed))
+
+
+def _other_topology(workload: Workload, guest: GuestRequest) -> Change:
+    other = Topology.FLATTEN if guest.topology is Topology.REPLICATE else Topology.REPLICATE
+    lost = ", so that its drivers see no switches" if other is Topology.FLATTEN else ""
+    return Change(f"{guest.name} with topology {other} in place of {guest.topology}{lost}", 1, _guest(workload, replace(guest, topology=other)))
