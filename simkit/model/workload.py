@@ -7,10 +7,11 @@ from enum import StrEnum
 
 from simkit.errors import UnknownName
 from simkit.model.address import Address
-from simkit.model.function import Kind
+from simkit.model.function import Function, Kind
 from simkit.model.place import Places
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
+from simkit.model.unknown import is_known
 
 
 class Topology(StrEnum):
@@ -42,6 +43,15 @@ class DeviceRequest:
     peers: PeerClass | None = None
     near: PeerClass | None = None
     pinned: tuple[Address, ...] = ()
+
+    def fits(self, function: Function) -> bool:
+        """Whether a function is of the kind and model that are named, and among the pinned ones; ports and virtual functions never are."""
+        if function.kind is not self.kind or function.is_bridge or function.is_vf or (self.pinned and function.address not in self.pinned):
+            return False
+        if self.model is None:
+            return True
+        ids = f"{function.vendor_id:04x}:{function.device_id:04x}" if is_known(function.vendor_id) and is_known(function.device_id) else ""
+        return self.model.lower() in (function.name or "").lower() or self.model.lower() == ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.route import PeerClass
 from simkit.model.workload import DeviceRequest
-from simkit.solve.facts import Facts, fits
+from simkit.solve.facts import Facts
 from simkit.solve.labels import listed, noun
 from simkit.solve.problem import Problem
 
@@ -92,7 +92,7 @@ def _nearness(problem: Problem, plan: GuestPlan) -> Iterator[str]:
 
 
 def _serves(facts: Facts, device: GuestDevice, request: DeviceRequest) -> bool:
-    return (device.vf_of is not None) == (request.share.value == "vf") and fits(facts.host[_source(device)], request)
+    return (device.vf_of is not None) == (request.share.value == "vf") and request.fits(facts.host[_source(device)])
 
 
 def _pairs(facts: Facts, devices: list[GuestDevice], gpus: list[GuestDevice], bound: PeerClass) -> list[tuple[GuestDevice, GuestDevice]]:

@@ -15,7 +15,7 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import DeviceRequest, Share, Topology, Workload
+from simkit.model.workload import Share, Topology, Workload
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
@@ -104,16 +104,6 @@ def facts_of(workload: Workload, host: Host) -> Facts:
     return Facts(host, grouping, members, chain, root, home, several, virtual, shared, parents)
 
 
-def fits(function: Function, request: DeviceRequest) -> bool:
-    """Whether a function is of the kind and model that a request names, and among the pinned ones."""
-    if function.kind is not request.kind or function.is_bridge or function.is_vf or (request.pinned and function.address not in request.pinned):
-        return False
-    if request.model is None:
-        return True
-    ids = f"{function.vendor_id:04x}:{function.device_id:04x}" if is_known(function.vendor_id) and is_known(function.device_id) else ""
-    return request.model.lower() in (function.name or "").lower() or request.model.lower() == ids
-
-
 def _chain(host: Host, function: Function) -> tuple[Address, ...]:
     found = [port.address for port in host.ancestors(function) if port.port_type is PortType.UPSTREAM or (host.elided and port.is_bridge)]
     return tuple(reversed(found))
@@ -131,7 +121,7 @@ def _virtual_functions(workload: Workload, host: Host) -> tuple[dict[Address, tu
     wanted: dict[Address, int] = {}
     for request in (request for guest in workload.guests for request in guest.devices if request.share is Share.VF):
         for function in host.functions:
-            if fits(function, request) and not function.usage:
+            if request.fits(function) and not function.usage:
                 wanted[function.address] = wanted.get(function.address, 0) + request.count
     virtual = {address: tuple(_indices(host, host[address], wanted[address])) for address in sorted(wanted)}
     devices = tuple(GuestDevice(place, "", vf_of=address, vf_index=index) for address, indices in virtual.items() for index in indices

@@ -11,7 +11,7 @@ from simkit.model.place import Place
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, Share, Workload
-from simkit.solve.facts import Facts, facts_of, fits
+from simkit.solve.facts import Facts, facts_of
 from simkit.solve.labels import Label, What
 
 
@@ -94,7 +94,7 @@ def build(workload: Workload, host: Host) -> Problem:
         raise UnknownName(f"{workload.name} names devices that are not there", faults=faults)
     facts = facts_of(workload, host)
     wishes = tuple(Wish(guest.name, index, request, tuple(function.address for function in host.functions
-                                                          if fits(function, request) and facts.refusal(function, request.share) is None))
+                                                          if request.fits(function) and facts.refusal(function, request.share) is None))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)
     nodes = tuple((node.id, len(node.cpus) // threads, node.memory_bytes if is_known(node.memory_bytes) else None)

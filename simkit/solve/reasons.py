@@ -14,7 +14,6 @@ from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, sh
 from simkit.solve.answer import Reason
 from simkit.solve.core import feasible
 from simkit.solve.cpsat import Assignment
-from simkit.solve.facts import fits
 from simkit.solve.labels import Label, What, describe, listed, noun
 from simkit.solve.naming import guests
 from simkit.solve.problem import Problem, Wish
@@ -67,7 +66,7 @@ class _Teller:
     def _there(self, wish: Wish) -> tuple[str, tuple[Place, ...]]:
         """What the host has of the kind, and why some of it cannot be handed out."""
         request, facts = wish.request, self.problem.facts
-        fitting = [function for function in self.host.functions if fits(function, request)]
+        fitting = [function for function in self.host.functions if request.fits(function)]
         refused = {function.address: why for function in fitting if (why := facts.refusal(function, request.share)) is not None}
         model = f"{request.model} " if request.model else ""
         if not fitting:

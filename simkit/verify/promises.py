@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 from simkit.model.address import Address
-from simkit.model.function import Function, Kind
+from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.plan import Plan
@@ -73,17 +73,9 @@ def _matching(host: Host, guest: GuestPlan, request: DeviceRequest) -> list[Gues
     for device in guest.devices:
         if device.companion_of is not None or (request.share is Share.VF) != (device.vf_of is not None):
             continue
-        function = host[device.vf_of or device.address]
-        if function.kind is request.kind and _model_fits(function, request.model):
+        if request.fits(host[device.vf_of or device.address]):
             found.append(device)
     return found
-
-
-def _model_fits(function: Function, model: str | None) -> bool:
-    if model is None:
-        return True
-    ids = f"{function.vendor_id:04x}:{function.device_id:04x}" if is_known(function.vendor_id) and is_known(function.device_id) else ""
-    return model.lower() in (function.name or "").lower() or model.lower() == ids
 
 
 def _peer_pairs(plan: Plan, guest: GuestPlan) -> list[Pair]:
