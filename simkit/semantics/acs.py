@@ -9,7 +9,7 @@ from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.unknown import Unknown, is_known
-from simkit.semantics.acs_quirks import quirk_answer
+from simkit.semantics.acs_quirks import Taken, quirk_answer
 
 _NEVER = (PortType.PCIE_TO_PCI_BRIDGE, PortType.PCI_TO_PCIE_BRIDGE, PortType.RC_EVENT_COLLECTOR)
 _ELIDED = Unknown("NCCL's XML shows one function a switch and no root ports")
@@ -20,20 +20,27 @@ _BY_REGISTERS = (PortType.ROOT_PORT, PortType.DOWNSTREAM)
 class Isolation:
     """The kernel's ACS questions about one host, with every unknown fact taken as `optimistic` says.
 
-    `consulted` collects the paths of unknown facts that an answer rested on. Each test is monotone: optimistic answers isolate
-    wherever pessimistic ones do, so the two ends enclose the truth.
+    `consulted` collects the paths of unknown facts that an answer rested on, `taken` what no register can show.
+    Each test is monotone: optimistic answers isolate wherever pessimistic ones do, so the two ends enclose the truth.
     """
 
     host: Host
     optimistic: bool
     consulted: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
     _paths: dict[Address, bool] = field(default_factory=dict)
 
     def enabled(self, function: Function, flags: AcsBits = REQUIRED_ACS) -> bool:
         """`pci_acs_enabled`: quirk, then port type, then registers."""
-        quirk = quirk_answer(function, flags)
-        if quirk is not None:
-            return quirk
+        quirk = quirk_answer(function, flags, self.host.iommu)
+        match quirk:
+            case bool():
+                return quirk
+            case Taken():
+                self.taken[function.path] = quirk.text
+                return True
+            case Unknown() if self.guess(f"{function.path}/quirk", f"whether a quirk speaks for {function.address}", quirk):
+                return True
         kind = function.port_type
         if isinstance(kind, Unknown):
             return self.guess(f"{function.path}/port_type", f"the PCIe port type of {function.address}", kind)

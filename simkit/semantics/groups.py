@@ -41,6 +41,8 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     coarse = _Builder(host, Isolation(host, optimistic=False), given).run()
     fine = _Builder(host, Isolation(host, optimistic=True), given).run()
     consulted = {**coarse.isolation.consulted, **fine.isolation.consulted}
+    taken = {**coarse.isolation.taken, **fine.isolation.taken}
+    stated = (*stated, *(Assumption(text, path, host.where(path)) for path, text in sorted(taken.items())))
     if coarse.partition() == fine.partition():
         return Grouping(kernels.name(release), Status.ASSUMED if stated else Status.EXACT, coarse.groups(), coarse.ungrouped(), stated)
     facts = tuple(Assumption(text, path, host.where(path)) for path, text in sorted(consulted.items()))

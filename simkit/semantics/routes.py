@@ -126,7 +126,7 @@ def _turn(host: Host, way: _Way, start: Function, end: Function) -> _Turn:
 
 def _between_functions(host: Host, inward: Function, outward: Function) -> _Turn:
     """Between functions of one device (PCIe 6.0 §6.12.1.2): RR of the function where the request starts."""
-    if inward.is_vf or outward.is_vf or quirk_answer(inward, AcsBits.RR):
+    if inward.is_vf or outward.is_vf or quirk_answer(inward, AcsBits.RR, host.iommu) is True:
         return _Turn(direct=False, why=f"{inward.address} and {outward.address} are functions of one device that do not talk among themselves; {_HOST_BRIDGE}")
     acs = inward.acs
     if isinstance(acs, Unknown):
