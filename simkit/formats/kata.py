@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from simkit.formats.cdi import name_of
+from simkit.formats import cdi
 from simkit.formats.emit import to_yaml
-from simkit.model.function import Kind
 from simkit.model.guest import GuestPlan, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.workload import Topology
 
 _CLASSES = {TeeKind.SEV_SNP: "kata-qemu-nvidia-gpu-snp", TeeKind.TDX: "kata-qemu-nvidia-gpu-tdx", TeeKind.NONE: "kata-qemu-nvidia-gpu"}
-_PREFIX = "io.katacontainers.config.hypervisor"
 _MOST_PORTS = 16
 
 
@@ -22,7 +21,7 @@ def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
     return {
         f"50-{guest.name}.toml": _drop_in(guest),
         f"pod-{guest.name}.yaml": _pod(plan, guest),
-        f"NOTES-{guest.name}.txt": "\n".join(notes(guest)) + "\n",
+        f"NOTES-{guest.name}.txt": "\n".join(notes(plan, guest)) + "\n",
     }
 
 
@@ -49,7 +48,8 @@ def _drop_in(guest: GuestPlan) -> str:
     spread = len(guest.nodes) > 1
     mapping = ", ".join(f'"{node.host_node}"' for node in guest.nodes)
     lines = [
-        f"# {guest.name}: put it into config.d beside the configuration of runtime class {_CLASSES[guest.tee]}",
+        f"# {guest.name}: put it into config.d beside the configuration of runtime class {_CLASSES[guest.tee]}; it holds for every pod of that class.",
+        "# With static_sandbox_resource_mgmt Kata adds the pod's CPU and memory limits to these sizes: the pod has none.",
         "[hypervisor.qemu]",
         f'cold_plug_vfio = "{_port(guest)}"',
         'hot_plug_vfio = "no-port"',
@@ -71,19 +71,15 @@ def _drop_in(guest: GuestPlan) -> str:
 
 
 def _pod(plan: Plan, guest: GuestPlan) -> str:
-    """A pod that asks for the devices by CDI name. The container's image is the user's to fill in."""
-    root, switch = _ports(guest)
-    kinds = {Kind.GPU: "nvidia.com/pgpu", Kind.NVSWITCH: "nvidia.com/nvswitch"}
-    annotations = {
-        f"{_PREFIX}.default_memory": str(guest.memory_bytes >> 20),
-        f"{_PREFIX}.pcie_root_port": str(root),
-        f"{_PREFIX}.pcie_switch_port": str(switch),
-    }
-    for index, device in enumerate(guest.devices):
-        kind = kinds.get(plan.host[device.vf_of or device.address].kind, "simkit.dev/function")
-        annotations[f"cdi.k8s.io/vfio{index}"] = f"{kind}={name_of(device)}"
-    resources = {"cpu": str(guest.cpus), "memory": f"{guest.memory_bytes >> 20}Mi"}
-    container = {"name": "workload", "image": "registry.example/your-image", "resources": {"limits": resources, "requests": resources}}
+    """A pod that asks the device plugin for as many devices, and names the plan's own by CDI. The container's image is the user's to fill in.
+
+    CPU and memory are requested, not limited: Kata makes the guest of the drop-in's size larger by what a pod's limits say
+    (`SandboxConfig` of src/runtime/pkg/oci/utils.go), and the number of vCPUs is part of a launch measurement.
+    """
+    annotations = {f"cdi.k8s.io/simkit-{index}": f"{cdi.kind_of(plan, device)}={cdi.name_of(device)}" for index, device in enumerate(guest.devices)}
+    extended = {kind: str(count) for kind, count in sorted(_from_plugins(plan, guest).items())}
+    resources = {"requests": {"cpu": str(guest.cpus), "memory": f"{guest.memory_bytes >> 20}Mi"} | extended, "limits": dict(extended)}
+    container = {"name": "workload", "image": "registry.example/your-image", "resources": {key: value for key, value in resources.items() if value}}
     return to_yaml(
         {
             "apiVersion": "v1",
@@ -95,9 +91,38 @@ def _pod(plan: Plan, guest: GuestPlan) -> str:
     )
 
 
-def notes(guest: GuestPlan) -> Iterator[str]:
+def _from_plugins(plan: Plan, guest: GuestPlan) -> Counter[str]:
+    """How many devices of each kind that a device plugin hands out (nvidia.com/pgpu, nvidia.com/nvswitch)."""
+    return Counter(kind for device in guest.devices if device.companion_of is None and (kind := cdi.kind_of(plan, device)) != cdi.OTHER_KIND)
+
+
+def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     """What Kata as it is can carry of this plan, and what is lost; give QEMU or libvirt for the whole."""
-    yield f"{guest.name} in Kata Containers (Go runtime, QEMU), as read at kata-containers 7c6ba40"
+    yield f"{guest.name} in Kata Containers (Go runtime, QEMU), as read at kata-containers 7c6ba40; no Kata runtime was run"
+    yield from _devices_notes(plan, guest)
+    yield from _tree_notes(guest)
+    if guest.nodes:
+        cpus = ", ".join(str(node.cpus) for node in guest.nodes)
+        yield f"- CPUs are pinned by Kata from the pod's cpuset, not to the plan's {cpus}; the cpuset of the pod must hold them"
+    if guest.tee is not TeeKind.NONE:
+        yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
+
+
+def _devices_notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+    if _from_plugins(plan, guest):
+        yield ("- which devices: on Kubernetes the kubelet picks any that NVIDIA's sandbox device plugin offers, and Kata asks it over the pod-resources "
+               "socket; so that it can only pick the plan's, bind no others of the kind to vfio-pci on this node")
+    yield ("- the cdi.k8s.io annotations name the plan's own devices; Kata reads them where pod_resource_api_sock is empty or absent (containerd without "
+           "Kubernetes), and containerd must pass them on (pod_annotations)")
+    if any(cdi.kind_of(plan, device) == cdi.OTHER_KIND and device.companion_of is None for device in guest.devices):
+        yield "- lost on Kubernetes: devices that are no NVIDIA GPU or NVSwitch are not in the pod's limits: name your own device plugin's resource for them"
+    yield (f"- the CDI files go to /var/run/cdi; {guest.name}'s script beside them fills in the device nodes that only the live node can name"
+           if any(cdi.UNRESOLVED in cdi.node_path(guest, device) for device in guest.devices) else "- the CDI files go to /var/run/cdi")
+    if any(device.clique is not None for device in guest.devices):
+        yield "- lost: P2P approval cliques; the clique-id annotation is a proposal (docs/design/kata-vra.md) that no code of Kata's reads"
+
+
+def _tree_notes(guest: GuestPlan) -> Iterator[str]:
     switches = [port for port in guest.ports if port.kind is GuestPortKind.UPSTREAM]
     if len(switches) > 1:
         yield (
@@ -105,15 +130,12 @@ def notes(guest: GuestPlan) -> Iterator[str]:
             "look like neighbours (PIX) to drivers in the guest"
         )
     if any(port.kind is GuestPortKind.EXPANDER for port in guest.ports):
-        yield "- different: with enable_numa Kata makes one expander bus a node and root ports below it; switch ports are then not used"
-    if any(device.companion_of is not None for device in guest.devices):
-        yield "- companions are marked attach-pci in the CDI file, and Kata puts them on its PCIe-to-PCI bridge"
-    if max(_ports(guest)) > _MOST_PORTS:
-        yield f"- refused: more than {_MOST_PORTS} ports"
-    if guest.nodes:
-        cpus = ", ".join(str(node.cpus) for node in guest.nodes)
-        yield f"- CPUs are pinned by Kata from the pod's cpuset, not to the plan's {cpus}; the cpuset of the pod must hold them"
-    yield "- annotations must be allowed: enable_annotations in the runtime's configuration lists default_memory, pcie_root_port and pcie_switch_port"
-    if guest.tee is not TeeKind.NONE:
-        yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
-    yield "- not checked here: that the installed Kata release knows every key (no Kata runtime was run)"
+        yield ("- lost: Kata makes expander buses, one a node, for root ports only; below switch ports devices have no NUMA node in the guest"
+               if guest.topology is Topology.REPLICATE else
+               "- different: Kata makes an expander bus for each node with devices, root ports on it, in an order that may differ between runs")
+    bridged = sum(device.companion_of is not None for device in guest.devices)
+    if bridged:
+        yield (f"- lost: {bridged} companions on a conventional bridge; the attach-pci annotation is a proposal (docs/design/kata-vra.md) that no code of "
+               "Kata's reads: each function with 4 KiB of configuration space takes a port")
+    if len(guest.devices) > _MOST_PORTS:
+        yield f"- refused: Kata cold-plugs {len(guest.devices)} functions on {len(guest.devices)} ports and makes at most {_MOST_PORTS}; use QEMU or libvirt"

@@ -33,4 +33,5 @@ def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str,
                     files |= kata.render(plan, each)
                 case _:
                     files |= cdi.specifications(plan, each)
+                    files[f"cdi-{each.name}.sh"] = cdi.resolver(plan, each)
     return files

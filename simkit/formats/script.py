@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from simkit.formats.guest_parts import one_line
 from simkit.model.plan import Plan
 from simkit.model.step import Action, Expect, ExpectLink, ExpectText, SetAcs, Step, Write
 
@@ -16,7 +17,7 @@ def render(plan: Plan) -> str:
     """
     lines = [
         "#!/bin/sh",
-        f"# {len(plan.steps)} steps for {plan.workload.name} on {plan.host.name}, host {plan.fingerprint}",
+        f"# {one_line(f'{len(plan.steps)} steps for {plan.workload.name} on {plan.host.name}, host {plan.fingerprint}')}",
         "# Reads before it writes and after; stops at the first difference. Undo by the commented lines, last step first.",
         "set -eu",
         'is() { [ "$2" = "$3" ] || { echo "$1 is \\"$2\\", expected \\"$3\\"" >&2; exit 1; }; }',
@@ -28,13 +29,13 @@ def render(plan: Plan) -> str:
 
 
 def _step(step: Step) -> Iterator[str]:
-    yield f"# {step.id}: {step.summary}"
+    yield f"# {one_line(f'{step.id}: {step.summary}')}"
     if step.relies_on:
-        yield f"# relies on: {step.relies_on}"
+        yield f"# relies on: {one_line(step.relies_on)}"
     yield from (_expect(expect) for expect in step.before)
     yield from (_action(action) for action in step.do)
     yield from (_expect(expect) for expect in step.check)
-    yield from (f"# undo: {_action(action)}" for action in step.undo)
+    yield from (f"# undo: {one_line(_action(action))}" for action in step.undo)
 
 
 def _action(action: Action) -> str:

@@ -11,7 +11,7 @@ from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.plan import Plan
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.step import ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, StepKind, Write
-from simkit.model.workload import Topology, Workload
+from simkit.model.workload import GuestRequest, Topology, Workload
 
 GIB = 1 << 30
 _ISOLATING = Acs(AcsBits.SV | AcsBits.TB | AcsBits.RR | AcsBits.CR | AcsBits.UF | AcsBits.DT, AcsBits.SV | AcsBits.RR | AcsBits.CR | AcsBits.UF)
@@ -111,8 +111,12 @@ def steps() -> tuple[Step, ...]:
     )
 
 
+def _asked(*guests: GuestPlan) -> tuple[GuestRequest, ...]:
+    return tuple(GuestRequest(guest.name, (), guest.tee, guest.topology, guest.cpus, guest.memory_bytes) for guest in guests)
+
+
 def two_guests() -> Plan:
-    return Plan(Workload("two-guests", ()), hgx(), "sha256:00", (train(), infer()), steps())
+    return Plan(Workload("two-guests", _asked(train(), infer())), hgx(), "sha256:00", (train(), infer()), steps())
 
 
 CARD = ((0x2BB5, 0x030000, "RTX PRO 6000"), (0x22E8, 0x040300, "HD audio"), (0x1, 0x0C0330, "USB"), (0x2, 0x0C8000, "USB-C"))
@@ -144,7 +148,7 @@ def rendering() -> GuestPlan:
 
 
 def eight_cards() -> Plan:
-    return Plan(Workload("eight-rtx", ()), cards(), "sha256:01", (rendering(),))
+    return Plan(Workload("eight-rtx", _asked(rendering())), cards(), "sha256:01", (rendering(),))
 
 
 PLANS = {"two-guests": two_guests, "eight-cards": eight_cards}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -53,7 +54,13 @@ def test_the_pod_names_every_device_of_the_cdi_files(plan, guest) -> None:
     assert asked == offered
     assert len(asked) == len(guest.devices)
     assert pod["spec"]["runtimeClassName"] == ("kata-qemu-nvidia-gpu-snp" if guest.tee == "sev-snp" else "kata-qemu-nvidia-gpu")
-    assert pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] == str(guest.cpus)
+    resources = pod["spec"]["containers"][0]["resources"]
+    assert resources["requests"]["cpu"] == str(guest.cpus)
+    limits = resources.get("limits", {})
+    assert not {"cpu", "memory"} & limits.keys(), "Kata would add them to the drop-in's sizes"
+    gpus = sum(plan.host[device.address].kind == "gpu" for device in guest.devices if device.vf_of is None and device.companion_of is None)
+    assert int(limits.get("nvidia.com/pgpu", 0)) == gpus
+    assert all(resources["requests"][name] == count for name, count in limits.items()), "extended resources cannot be overcommitted"
 
 
 @pytest.mark.parametrize(("plan", "guest"), GUESTS, ids=NAMES)
@@ -62,6 +69,7 @@ def test_cdi_files_keep_the_rules_of_the_specification(plan, guest) -> None:
     for text in cdi.specifications(plan, guest).values():
         spec = json.loads(text)
         assert set(spec) == {"cdiVersion", "kind", "devices"}
+        assert spec["cdiVersion"] == "0.6.0", "annotations came with 0.6.0, and Kata's Go runtime knows none later"
         assert CDI_KIND.fullmatch(spec["kind"])
         names = [device["name"] for device in spec["devices"]]
         assert len(set(names)) == len(names)
@@ -80,7 +88,42 @@ def test_companions_are_marked_for_the_conventional_bridge() -> None:
 
 def test_what_kata_cannot_carry_is_said() -> None:
     assert "mirrors 2 switches" in kata.render(TWO, TWO.guests[0])["NOTES-train.txt"]
-    assert "lost" not in kata.render(EDGE, EDGE.guests[0])["NOTES-vision.txt"]
+    assert "mirrors" not in kata.render(EDGE, EDGE.guests[0])["NOTES-vision.txt"]
+    cards = kata.render(CARDS, CARDS.guests[0])["NOTES-render.txt"]
+    assert "lost: 24 companions" in cards
+    assert "refused: Kata cold-plugs 32 functions on 32 ports and makes at most 16" in cards
+
+
+@pytest.mark.parametrize(("plan", "guest"), GUESTS, ids=NAMES)
+def test_the_script_beside_the_cdi_files_names_the_nodes_of_a_live_node(plan, guest, tmp_path) -> None:
+    """A sysfs made here: the number below vfio-dev, and the group, follow no order that the plan could know."""
+    number = {device.address: 7 + 3 * index % 5 + 11 * index for index, device in enumerate(guest.devices)}
+    for device in guest.devices:
+        folder = tmp_path / "sys/bus/pci/devices" / str(device.address)
+        (folder / f"vfio-dev/vfio{number[device.address]}").mkdir(parents=True)
+        group = tmp_path / "sys/kernel/iommu_groups" / str(number[device.address])
+        group.mkdir(parents=True)
+        (folder / "iommu_group").symlink_to(group)
+    files = artefacts(plan, "cdi", guest=guest.name)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    script, out = tmp_path / f"cdi-{guest.name}.sh", tmp_path / "out put"
+    subprocess.run(["bash", str(script), str(out)], check=True, env={"SYSFS": str(tmp_path / "sys"), "PATH": "/usr/bin:/bin"}, timeout=60)
+    found = {device["name"]: device["containerEdits"]["deviceNodes"] for path in out.glob("*.json") for device in json.loads(path.read_text())["devices"]}
+    for device in guest.devices:
+        group = device.group if device.group is not None else number[device.address]
+        path = f"/dev/vfio/{group}" if guest.tee == "none" else f"/dev/vfio/devices/vfio{number[device.address]}"
+        assert found[str(device.address)] == [{"path": path}]
+
+
+def test_a_device_that_is_not_bound_stops_the_script(tmp_path) -> None:
+    for name, text in artefacts(TWO, "cdi", guest="infer").items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(["bash", str(tmp_path / "cdi-infer.sh"), str(tmp_path / "out")], env={"SYSFS": str(tmp_path), "PATH": "/usr/bin:/bin"},
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "is it bound to vfio-pci?" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_everything_is_rendered_by_name_and_strangers_are_refused() -> None:
