@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simkit.errors import Fault, InputError, MalformedDocument
+from simkit.errors import InputError, MalformedDocument
 from simkit.formats.repeated import free_address
-from simkit.formats.xml import line_of, parse
+from simkit.formats.xml import TopologyReader, parse
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import BusRange, Link
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
-from simkit.model.place import Place, Places
 from simkit.model.unknown import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ _TYPE = re.compile(r"([0-9a-fA-F]{4}) \[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\] \[([
 _BUSES = re.compile(r"([0-9a-fA-F]{4,8}):\[([0-9a-fA-F]{2})-([0-9a-fA-F]{2})\]")
 _SILENT = Unknown("hwloc's XML does not say")
 _MOST_BITS = 1 << 16
+_REMEDY = "was it written by lstopo?"
 
 
 def read(data: bytes, *, source: str) -> Host:
@@ -42,34 +42,26 @@ def read(data: bytes, *, source: str) -> Host:
     return _Reader(source).read(root)
 
 
-class _Reader:
+class _Reader(TopologyReader):
     def __init__(self, source: str) -> None:
-        self.source = source
-        self.faults: list[Fault] = []
+        super().__init__(source)
         self.functions: dict[Address, Function] = {}
-        self.places: dict[str, Place] = {}
         self.nodes: dict[int, NumaNode] = {}
         self.release: str | Unknown = _SILENT
-        self.assumed: list[str] = []
 
     def read(self, root: _Element) -> Host:
         for element in root:
             if element.tag == "object":
                 self._object(element, None, frozenset(), None)
-        if self.faults:
-            raise MalformedDocument(f"{self.source} is no topology as it stands", faults=tuple(self.faults))
-        name = self.source.rpartition("/")[2].removesuffix(".xml")
+        places = self.places()
         return Host(
-            name,
+            self.name,
             tuple(self.functions.values()),
             tuple(self.nodes[number] for number in sorted(self.nodes)),
             kernel=self.release,
             assumed=tuple(self.assumed),
-            places=Places(self.places, root=Place(self.source)),
+            places=places,
         )
-
-    def _fault(self, what: str, element: _Element, remedy: str = "was it written by lstopo?") -> None:
-        self.faults.append(Fault(what, f"{self.source}:{element.sourceline}", remedy))
 
     def _object(self, element: _Element, parent: Parent | None, nodes: frozenset[int], socket: int | None) -> None:
         kind = element.get("type", "")
@@ -102,14 +94,14 @@ class _Reader:
         except ValueError:
             number = -1
         if number < 0 or number.bit_length() > _MOST_BITS:
-            self._fault(f"{key}={text[:40]!r} is no set", element)
+            self.fault(f"{key}={text[:40]!r} is no set", element, _REMEDY)
             return frozenset()
         return frozenset(bit for bit in range(number.bit_length()) if number >> bit & 1)
 
     def _node(self, element: _Element, socket: int | None) -> None:
         number = self._int(element, "os_index")
         if number is None:
-            self._fault("a NUMA node without os_index", element)
+            self.fault("a NUMA node without os_index", element, _REMEDY)
             return
         memory = self._int_long(element, "local_memory")
         cpus = CpuSet.of(set(self._set(element, "cpuset"))) if element.get("cpuset") else _SILENT
@@ -122,7 +114,7 @@ class _Reader:
     def _root_bus(self, element: _Element) -> RootBus | None:
         match = _BUSES.fullmatch(element.get("bridge_pci", ""))
         if match is None:
-            self._fault(f"bridge_pci={element.get('bridge_pci')!r} is no bus range", element)
+            self.fault(f"bridge_pci={element.get('bridge_pci')!r} is no bus range", element, _REMEDY)
             return None
         return RootBus(int(match[1], 16), int(match[2], 16))
 
@@ -130,21 +122,21 @@ class _Reader:
         try:
             address = Address.parse(element.get("pci_busid", ""))
         except InputError as error:
-            self._fault(f"pci_busid: {error.what}", element)
+            self.fault(f"pci_busid: {error.what}", element, _REMEDY)
             return None
         stated, address = address, free_address(address, self.functions) or address
         if address in self.functions:
-            self._fault(f"address {address} is there more often than its bus has room", element)
+            self.fault(f"address {address} is there more often than its bus has room", element, _REMEDY)
             return None
         if address != stated:
             self.assumed.append(f"address {stated} is there again in line {element.sourceline}; that function is kept as {address}")
         match = _TYPE.fullmatch(element.get("pci_type", ""))
         if match is None:
-            self._fault(f"pci_type={element.get('pci_type')!r} is no class and ids", element)
+            self.fault(f"pci_type={element.get('pci_type')!r} is no class and ids", element, _REMEDY)
             return None
         sub_class, vendor, device, sub_vendor, sub_device, revision, interface = (int(text or "0", 16) for text in match.groups())
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
-        self.places[f"functions/{address}"] = Place(self.source, line_of(element))
+        self.record(address, element)
         self.functions[address] = Function(
             address,
             parent if parent is not None else RootBus(address.domain, address.bus),
@@ -175,7 +167,7 @@ class _Reader:
         try:
             speed = float(text) if text else 0.0
         except ValueError:
-            self._fault(f"pci_link_speed={text!r} is no number", element)
+            self.fault(f"pci_link_speed={text!r} is no number", element, _REMEDY)
             return _SILENT
         if not 0 < speed < 1e5:
             return Unknown("hwloc states 0 where the link register could not be read or the link is down")

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from simkit.errors import Fault, InputError, MalformedDocument
+from simkit.errors import InputError, MalformedDocument
 from simkit.formats.repeated import free_address
-from simkit.formats.xml import line_of, parse
+from simkit.formats.xml import TopologyReader, parse
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Link, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
-from simkit.model.place import Place, Places
 from simkit.model.platform import Cpu, PeerKind, PeerLink
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
@@ -44,15 +43,12 @@ def read(data: bytes, *, source: str) -> Host:
     return _Reader(source).read(root)
 
 
-class _Reader:
+class _Reader(TopologyReader):
     def __init__(self, source: str) -> None:
-        self.source = source
-        self.faults: list[Fault] = []
+        super().__init__(source)
         self.functions: list[Function] = []
-        self.places: dict[str, Place] = {}
         self.links: list[tuple[Address, str, str, int, _Element]] = []
         self.root_buses: set[RootBus] = set()
-        self.assumed: list[str] = []
         self.stated: set[Address] = set()
         self.seen: set[Address] = set()
 
@@ -67,24 +63,19 @@ class _Reader:
                 for child in children:
                     self._pci(child, bus, _numa(cpu))
         links = tuple(self._peer_links())
-        if self.faults:
-            raise MalformedDocument(f"{self.source} is no topology as it stands", faults=tuple(self.faults))
+        places = self.places()
         if not cpus:
             raise MalformedDocument("<system> has no <cpu>", where=f"{self.source}:{root.sourceline}", remedy="is the file complete?")
-        name = self.source.rpartition("/")[2].removesuffix(".xml")
         return Host(
-            name,
+            self.name,
             tuple(self.functions),
             tuple(sorted(nodes, key=lambda node: node.id)),
             _cpu(cpus[0]),
             peer_links=links,
             elided=True,
             assumed=tuple(self.assumed),
-            places=Places(self.places, root=Place(self.source)),
+            places=places,
         )
-
-    def _fault(self, what: str, element: _Element, remedy: str) -> None:
-        self.faults.append(Fault(what, f"{self.source}:{element.sourceline}", remedy))
 
     def _node(self, cpu: _Element) -> NumaNode | None:
         number = _numa(cpu)
@@ -94,7 +85,7 @@ class _Reader:
         try:
             return NumaNode(number, CpuSet.of(_mask(affinity)) if affinity else _SILENT)
         except ValueError:
-            self._fault(f"affinity {affinity!r} is no CPU mask", cpu, "write 32-bit words in hexadecimal, separated by commas")
+            self.fault(f"affinity {affinity!r} is no CPU mask", cpu, "write 32-bit words in hexadecimal, separated by commas")
             return None
 
     def _root_bus(self, first: _Element) -> RootBus:
@@ -112,12 +103,12 @@ class _Reader:
         try:
             address = Address.parse(element.get("busid", ""))
         except InputError as error:
-            self._fault(f"busid: {error.what}", element, error.faults[0].remedy)
+            self.fault(f"busid: {error.what}", element, error.faults[0].remedy)
             return
         address = self._own(address, element)
         self.seen.add(address)
         self.stated.add(address)
-        self.places[f"functions/{address}"] = Place(self.source, line_of(element))
+        self.record(address, element)
         vendor, device = self._number(element, "subsystem_vendor"), self._number(element, "subsystem_device")
         pair = (vendor, device) if isinstance(vendor, int) and isinstance(device, int) else _SILENT
         self.functions.append(
@@ -155,7 +146,7 @@ class _Reader:
             return address
         free = free_address(address, self.stated)
         if free is None:
-            self._fault(f"busid {address} is there more often than its bus has room", element, "give each function a busid of its own")
+            self.fault(f"busid {address} is there more often than its bus has room", element, "give each function a busid of its own")
             return address
         self.assumed.append(f"busid {address} is there again in line {element.sourceline}; that element is kept as {free}")
         return free
@@ -169,7 +160,7 @@ class _Reader:
         except ValueError:
             number = -1
         if not 0 <= number <= 0xFFFFFF:
-            self._fault(f"{key}={text!r} is no number", element, "write it in hexadecimal")
+            self.fault(f"{key}={text!r} is no number", element, "write it in hexadecimal")
             return _SILENT
         return number
 
@@ -188,7 +179,7 @@ class _Reader:
             gtps = float(speed.split()[0]) if speed.split() and "GT/s" in speed else None
             lanes = int(width) if width else None
         except ValueError:
-            self._fault(f"link {speed!r} x{width!r} is no link", element, 'write link_speed="32.0 GT/s PCIe" link_width="16"')
+            self.fault(f"link {speed!r} x{width!r} is no link", element, 'write link_speed="32.0 GT/s PCIe" link_width="16"')
             return _SILENT
         if gtps is None and not lanes:
             return _SILENT
@@ -203,7 +194,7 @@ class _Reader:
                 try:
                     target = Address.parse(target_text) if target_text else None
                 except InputError as error:
-                    self._fault(f"target: {error.what}", element, error.faults[0].remedy)
+                    self.fault(f"target: {error.what}", element, error.faults[0].remedy)
                     continue
                 if target not in kinds or (kinds[target] and element.get("tclass") not in (None, "0x068000")):
                     target = None

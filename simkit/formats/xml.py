@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simkit.errors import MalformedDocument
+from simkit.errors import Fault, MalformedDocument
+from simkit.model.address import Address
+from simkit.model.place import Place, Places
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -45,3 +47,33 @@ def line_of(element: _Element) -> int:
     """The line an element begins in, 0 where the parser does not know."""
     line: Any = element.sourceline
     return line if isinstance(line, int) else 0
+
+
+class TopologyReader:
+    """What a reader of a topology keeps while it walks the tree: faults, places, and what it had to assume."""
+
+    def __init__(self, source: str) -> None:
+        """`source` is the file as the user named it."""
+        self.source = source
+        self.name = source.rpartition("/")[2].removesuffix(".xml")
+        self.faults: list[Fault] = []
+        self.assumed: list[str] = []
+        self._places: dict[str, Place] = {}
+
+    def fault(self, what: str, element: _Element, remedy: str) -> None:
+        """Note a fault at an element's line."""
+        self.faults.append(Fault(what, f"{self.source}:{line_of(element)}", remedy))
+
+    def record(self, address: Address, element: _Element) -> None:
+        """Note where a function stands."""
+        self._places[f"functions/{address}"] = Place(self.source, line_of(element))
+
+    def places(self) -> Places:
+        """The places, if there was no fault.
+
+        Raises:
+            MalformedDocument: with all faults.
+        """
+        if self.faults:
+            raise MalformedDocument(f"{self.source} is no topology as it stands", faults=tuple(self.faults))
+        return Places(self._places, root=Place(self.source))
