@@ -6,6 +6,7 @@ into false, no address turned into a sexagesimal number), and let size, depth an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,8 +15,12 @@ from typing import TypeVar
 from simkit.errors import Fault, MalformedDocument
 from simkit.model.place import Place, Places
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
+MOST_NODES = 1_000_000
 MOST_DEPTH = 32
+MOST_FAULTS = 1000
+_SHOWN = 300
+_JSON_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -61,10 +66,10 @@ def parse(text: str, *, source: str) -> Node:
 
     if len(text) > MOST_BYTES:
         raise MalformedDocument(
-            f"the document has over {MOST_BYTES >> 20} MiB", where=source, remedy="a host of 10,000 functions has about 10 MiB; is this the right file?"
+            f"the document has over {MOST_BYTES >> 20} MiB", where=source, remedy="a host of 10,000 functions has about 6 MiB; is this the right file?"
         )
     if text.lstrip()[:1] in ("{", "["):
-        text = text.replace("\t", " ")
+        text = _JSON_ESCAPE.sub(_whole_character, text.replace("\t", " "))
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _build(yaml.parse(text, Loader=loader), source)
@@ -74,8 +79,15 @@ def parse(text: str, *, source: str) -> Node:
         raise MalformedDocument(
             f"not YAML or JSON: {what}", where=f"{source}:{mark.line + 1}" if mark else source, remedy="correct the line; indent with spaces"
         ) from None
-    except (ValueError, UnicodeError) as error:
+    except UnicodeError as error:
         raise MalformedDocument(f"not YAML or JSON: {error}", where=source, remedy="save it as UTF-8 text") from None
+
+
+def _whole_character(escape: re.Match[str]) -> str:
+    """A pair of surrogates, as JSON escapes characters past U+FFFF, as the one escape that YAML knows; other escapes as they are."""
+    if escape[1] is None:
+        return escape[0]
+    return f"\\U{0x10000 + ((int(escape[1], 16) & 0x3FF) << 10 | int(escape[2], 16) & 0x3FF):08x}"
 
 
 def _build(events: Iterator[object], source: str) -> Node:
@@ -83,6 +95,7 @@ def _build(events: Iterator[object], source: str) -> Node:
 
     stack: list[tuple[Sequence | Mapping, list[Scalar]]] = []
     root: Node | None = None
+    count = 0
     for event in events:
         line = event.start_mark.line + 1 if getattr(event, "start_mark", None) else 0  # type: ignore[attr-defined]
         where = f"{source}:{line}"
@@ -97,7 +110,7 @@ def _build(events: Iterator[object], source: str) -> Node:
                 stack.pop()
                 continue
             case yaml.AliasEvent():
-                raise MalformedDocument(f"alias *{event.anchor}", where=where, remedy="write the value out; anchors and aliases are not read")
+                raise MalformedDocument(f"alias *{_short(str(event.anchor))}", where=where, remedy="write the value out; anchors and aliases are not read")
             case yaml.DocumentStartEvent():
                 if root is not None:
                     raise MalformedDocument("a second document begins", where=where, remedy="keep one document a file")
@@ -105,7 +118,10 @@ def _build(events: Iterator[object], source: str) -> Node:
             case _:
                 continue
         if getattr(event, "tag", None) and not isinstance(event, yaml.ScalarEvent):
-            raise MalformedDocument(f"tag {event.tag}", where=where, remedy="leave tags out")
+            raise MalformedDocument(f"tag {_short(str(event.tag))}", where=where, remedy="leave tags out")
+        count += 1
+        if count > MOST_NODES:
+            raise MalformedDocument(f"over {MOST_NODES:,} values", where=where, remedy="a host of 10,000 functions has half as many; is this the right file?")
         if root is None:
             root = node
         elif not _attach(stack[-1], node):
@@ -139,6 +155,11 @@ def _attach(top: tuple[Sequence | Mapping, list[Scalar]], node: Node) -> bool:
     return True
 
 
+def _short(text: str) -> str:
+    """A text from the document that may be of any length, as far as a person wants to read it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 class Refused(ValueError):
     """What a converter raises: what is wrong, and what to write instead."""
 
@@ -157,17 +178,24 @@ class Context:
     places: dict[str, Place] = field(default_factory=dict)
 
     def fault(self, what: str, line: int, remedy: str = "") -> None:
-        """Note a fault at a line."""
-        self.faults.append(Fault(what, f"{self.source}:{line}", remedy))
+        """Note a fault at a line.
+
+        Raises:
+            MalformedDocument: the thousandth.
+        """
+        self.faults.append(Fault(_short(what), f"{self.source}:{line}", remedy))
+        if len(self.faults) >= MOST_FAULTS:
+            raise MalformedDocument(f"{self.source} is not what it should be; reading stopped at", faults=tuple(self.faults))
 
     def done(self, what: str) -> Places:
         """The places, if there was no fault.
 
         Raises:
-            MalformedDocument: with all faults.
+            MalformedDocument: with all faults, from the first line to the last.
         """
         if self.faults:
-            raise MalformedDocument(f"{self.source} is no {what} as it stands", faults=tuple(self.faults))
+            in_order = sorted(self.faults, key=lambda fault: int(fault.where.rpartition(":")[2]))
+            raise MalformedDocument(f"{self.source} is no {what} as it stands", faults=tuple(in_order))
         return Places(self.places, root=Place(self.source))
 
 
@@ -208,8 +236,9 @@ class Fields:
 
     def done(self) -> None:
         """Note every key that nobody asked for."""
-        for key in self.items.keys() - set(self.known):
-            near = get_close_matches(key, self.known, 1)
+        known = set(self.known)
+        for key in [key for key in self.items if key not in known]:
+            near = get_close_matches(key[:64], self.known, 1)
             remedy = f"did you mean {near[0]!r}?" if near else f"{self.what} has {', '.join(self.known)}"
             self.context.fault(f"{self.what} knows no key {key!r}", self.lines[key], remedy)
 

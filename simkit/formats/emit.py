@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
+
+_NOT_PRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class Hex(int):
@@ -31,6 +35,11 @@ def to_json(document: Any) -> Any:
         case list():
             return [to_json(value) for value in document]
     return document
+
+
+def json_text(document: Any) -> str:
+    """Indented JSON that is also YAML: what YAML does not print raw is escaped. The same document gives the same bytes."""
+    return _NOT_PRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(to_json(document), indent=1, ensure_ascii=False)) + "\n"
 
 
 def to_yaml(document: dict[str, Any], *, leaves_in_line: bool = True) -> str:

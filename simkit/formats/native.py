@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from simkit.errors import InconsistentHost
 from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
-from simkit.formats.emit import Hex, to_json, to_yaml
+from simkit.formats.emit import Hex, json_text, to_yaml
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, Ats, Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
@@ -53,7 +52,7 @@ def read_host(node: Node, *, source: str) -> Host:
         "cpu": fields.take("cpu", _cpu, Cpu()),
         "tees": fields.take("tees", listed(_tee), UNKNOWN),
         "elided": fields.take("elided", values.truth, default=False),
-        "numa_nodes": fields.take("numa_nodes", listed(_numa_node), ()),
+        "numa_nodes": fields.take("numa_nodes", _numa_nodes, ()),
         "peer_links": fields.take("peer_links", listed(_peer_link), ()),
     }
     functions = fields.need("functions", _functions, ())
@@ -83,6 +82,17 @@ def _tee(node: Node, path: str, context: Context) -> Tee:
     fields = Fields(node, path, context, "a TEE")
     found = Tee(fields.need("kind", values.word(TeeKind), TeeKind.NONE), fields.take("max_guests", values.whole(), UNKNOWN))
     fields.done()
+    return found
+
+
+def _numa_nodes(node: Node, path: str, context: Context) -> tuple[NumaNode, ...]:
+    found = listed(_numa_node)(node, path, context)
+    first: dict[int, int] = {}
+    for index, each in enumerate(found):
+        line = context.places.get(f"{path}/{index}/id", context.places[path]).line
+        if each.id in first:
+            context.fault(f"NUMA node {each.id} is there twice, first in line {first[each.id]}", line, "give each an id of its own")
+        first.setdefault(each.id, line)
     return found
 
 
@@ -235,7 +245,7 @@ def _bar(node: Node, path: str, context: Context) -> Bar:
 def dump_host(host: Host, *, style: str = "yaml") -> str:
     """Write a snapshot; `style` is yaml or json. Loading it gives the same host."""
     document = host_document(host)
-    return to_yaml(document) if style == "yaml" else json.dumps(to_json(document), indent=1, ensure_ascii=False) + "\n"
+    return to_yaml(document) if style == "yaml" else json_text(document)
 
 
 def host_document(host: Host) -> dict[str, Any]:

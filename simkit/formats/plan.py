@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from simkit.errors import InputError
 from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
-from simkit.formats.emit import to_json
+from simkit.formats.emit import json_text
 from simkit.formats.native import host_document, read_host
 from simkit.formats.workload import read_workload, workload_document
 from simkit.model.address import Address
@@ -36,7 +36,7 @@ def dump_plan(plan: Plan) -> str:
         "assumptions": list(plan.assumptions),
         "certificates": [{"by": each.by, "says": each.says, "figures": dict(each.figures)} for each in plan.certificates],
     }
-    return json.dumps(to_json(document), indent=1, ensure_ascii=False) + "\n"
+    return json_text(document)
 
 
 def load_plan(text: str, *, source: str) -> Plan:
@@ -50,8 +50,8 @@ def load_plan(text: str, *, source: str) -> Plan:
     head(node, KIND, context)
     fields = Fields(node, "", context, "a plan")
     fields.take("simkit", values.text, "")
-    workload = fields.need("workload", lambda item, _path, _context: read_workload(item, source=source), None)
-    host = fields.need("host", lambda item, _path, _context: read_host(item, source=source), None)
+    workload = fields.need("workload", _embedded(read_workload), None)
+    host = fields.need("host", _embedded(read_host), None)
     fingerprint = fields.need("fingerprint", values.text, "")
     guests = fields.need("guests", listed(_guest), ())
     steps = fields.need("steps", listed(_step), ())
@@ -67,6 +67,19 @@ def load_plan(text: str, *, source: str) -> Plan:
     assert workload is not None
     assert host is not None
     return Plan(workload, host, fingerprint, guests, steps, assumptions, certificates)
+
+
+def _embedded(read: Callable[..., T]) -> Callable[[Node, str, Context], T | None]:
+    """A converter of a whole document inside; its faults are faults of the plan."""
+
+    def convert(node: Node, _path: str, context: Context) -> T | None:
+        try:
+            return read(node, source=context.source)
+        except InputError as error:
+            context.faults.extend(error.faults)
+            return None
+
+    return convert
 
 
 def _guest_document(guest: GuestPlan) -> dict[str, Any]:
@@ -137,7 +150,7 @@ def _port(node: Node, path: str, context: Context) -> GuestPort:
     found = GuestPort(
         fields.need("id", values.text, ""),
         fields.need("kind", values.word(GuestPortKind), GuestPortKind.ROOT),
-        fields.take("parent", or_none(values.text), None),
+        fields.take("parent", _maybe(values.text), None),
         fields.need("slot", values.whole(0, 31), 0),
         fields.take("chassis", values.whole(0, 255), 0),
         fields.take("numa_node", or_none(_number), None),

@@ -15,9 +15,10 @@ from simkit.model.numa import CpuSet
 
 E = TypeVar("E", bound=Enum)
 
-_SIZE = re.compile(r"(\d+)\s*(?:([KMGT])i?B|B)?")
+_WHOLE = re.compile(r"-?[0-9]{1,24}|0[xX][0-9a-fA-F]{1,24}")
+_SIZE = re.compile(r"([0-9]{1,20})\s*(?:([KMGT])i?B|B)?")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*(?:GT/s)?(?:\s+PCIe)?")
+_SPEED = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?:GT/s)?(?:\s+PCIe)?")
 
 PORT_WORDS = {
     "endpoint": PortType.ENDPOINT,
@@ -42,10 +43,9 @@ def whole(low: int = 0, high: int = (1 << 64) - 1) -> Callable[[Node, str, Conte
 
     def read(node: Node, _path: str, _context: Context) -> int:
         given = scalar(node)
-        try:
-            number = int(given, 16) if given.lower().startswith("0x") else int(given) if len(given) < 25 else -1
-        except ValueError:
-            raise Refused(f"{given!r} is no whole number", "write it decimal or as 0x…") from None
+        if _WHOLE.fullmatch(given) is None:
+            raise Refused(f"{given!r} is no whole number of a sane length", "write it decimal or as 0x…")
+        number = int(given, 16 if given[1:2] in ("x", "X") else 10)
         if not low <= number <= high:
             raise Refused(f"{given} is out of range", f"it lies between {low} and {high}")
         return number
@@ -65,9 +65,10 @@ def size(node: Node, _path: str, _context: Context) -> int:
     """Bytes: `512 GiB`, `64 KiB`, `4096`."""
     given = scalar(node)
     match = _SIZE.fullmatch(given.strip())
-    if match is None or len(match[1]) > 20:
-        raise Refused(f"{given!r} is no size", "write it as 512 GiB, 64 MiB or a number of bytes")
-    return int(match[1]) * _UNITS.get(match[2], 1)
+    count = -1 if match is None else int(match[1]) * _UNITS.get(match[2], 1)
+    if not 0 <= count < 1 << 64:
+        raise Refused(f"{given!r} is no size below 2^64 bytes", "write it as 512 GiB, 64 MiB or a number of bytes")
+    return count
 
 
 def size_text(count: int) -> str:
@@ -90,7 +91,7 @@ def speed(node: Node, _path: str, _context: Context) -> float:
 def decimal(node: Node, _path: str, _context: Context) -> float:
     """A decimal number above 0."""
     given = scalar(node)
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", given) is None or not float(given):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", given) is None or not float(given):
         raise Refused(f"{given!r} is no number above 0", "write it as 126.031")
     return float(given)
 
@@ -122,7 +123,7 @@ def _ours(parse: Callable[[str], T], given: str) -> T:
 
 
 def acs_bits(node: Node, _path: str = "", _context: Context | None = None) -> AcsBits:
-    """`SV,RR,CR,UF`, or empty for none."""
+    """`SV,RR,CR,UF`, or empty for none; bits that have no name in hexadecimal: `SV,0x80`."""
     return _ours(parse_acs, scalar(node))
 
 
@@ -130,19 +131,23 @@ def parse_acs(given: str) -> AcsBits:
     """ACS bits by name.
 
     Raises:
-        InputError: a name that is no ACS bit.
+        InputError: a name that is no ACS bit, a number of more than 16 bits.
     """
     bits = AcsBits.NONE
     for name in filter(None, (part.strip().upper() for part in given.split(","))):
-        if name not in AcsBits.__members__:
-            raise InputError(f"{name} is no ACS bit", remedy="the bits are SV, TB, RR, CR, UF, EC and DT")
-        bits |= AcsBits[name]
+        if re.fullmatch("0X[0-9A-F]{1,4}", name):
+            bits |= AcsBits(int(name, 16))
+        elif name in AcsBits.__members__:
+            bits |= AcsBits[name]
+        else:
+            raise InputError(f"{name} is no ACS bit", remedy="the bits are SV, TB, RR, CR, UF, EC and DT; those without a name are written as 0x80")
     return bits
 
 
 def acs_text(bits: AcsBits) -> str:
-    """Inverse of `parse_acs`; bits without a name are dropped, as no capability has them."""
-    return ",".join(bit.name or "" for bit in AcsBits if bit and bit in bits)
+    """Inverse of `parse_acs`: names in the order of the bits, then in hexadecimal what has no name (ACS Enhanced Capability, PCIe 6.0 §7.7.11.2)."""
+    unnamed = int(bits) & ~0x7F
+    return ",".join([bit.name or "" for bit in AcsBits if bit and bit in bits] + ([f"{unnamed:#x}"] if unnamed else []))
 
 
 def port(node: Node, _path: str, _context: Context) -> PortType:

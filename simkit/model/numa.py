@@ -44,9 +44,10 @@ class CpuSet:
         """Read a cpulist.
 
         Raises:
-            InputError: not a cpulist, or a CPU number past 65,535.
+            InputError: not a cpulist, a CPU number past 65,535, or CPUs that are named again and again.
         """
         cpus: set[int] = set()
+        named = 0
         for part in filter(None, (piece.strip() for piece in text.strip().split(","))):
             first, dash, last = part.partition("-")
             if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 11:
@@ -54,6 +55,9 @@ class CpuSet:
             low, high = int(first), int(last or first)
             if high >= _MOST_CPUS or high < low:
                 raise InputError(f"CPU range out of bounds: {part!r}", remedy=f"numbers rise and stay below {_MOST_CPUS}")
+            named += high - low + 1
+            if named > _MOST_CPUS:
+                raise InputError(f"over {_MOST_CPUS} CPUs are named", remedy="name each CPU once")
             cpus.update(range(low, high + 1))
         return cls.of(cpus)
 

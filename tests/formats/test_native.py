@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import InconsistentHost, MalformedDocument, SimkitError
+from simkit.formats import document
 from simkit.formats.document import parse
+from simkit.formats.emit import json_text
 from simkit.formats.native import dump_host, load_host
 from simkit.formats.plan import dump_plan, load_plan
 from simkit.formats.policy import dump_policy, load_policy
@@ -143,3 +145,69 @@ def test_no_damage_to_a_good_file_breaks_the_readers(data: st.DataObject) -> Non
             load(text[:at] + noise + text[at + cut :], source="fuzz")
         except SimkitError as error:
             assert str(error)
+
+
+SMALL = "simkit: host/1\nname: h\nfunctions:\n  0000:00:01.0: {{parent: pci0000:00, {}}}\n"
+
+
+@given(st.recursive(st.text(), lambda inner: st.dictionaries(st.text(), inner, max_size=3), max_leaves=5))
+def test_what_is_written_as_json_is_yaml_too(inner: object) -> None:
+    text = json_text({"a": inner})
+    assert json.loads(text) == {"a": inner}
+    parse(text, source="x")
+
+
+def test_json_from_others_may_escape_characters_past_the_basic_plane() -> None:
+    name = "a 𝔊 b \\ud83d 😀"
+    text = json.dumps({"simkit": "host/1", "name": name, "functions": {}})
+    assert "\\ud835" in text
+    assert load_host(text, source="x.json").name == name
+
+
+def test_an_acs_bit_without_a_name_survives() -> None:
+    text = SMALL.format('acs: {capability: "SV,RR,0x80", control: ""}')
+    host = load_host(text, source="h.yaml")
+    assert int(host.functions[0].acs.capability) == 0x85
+    assert load_host(dump_host(host), source="x") == host
+    assert 'SV,RR,0x80' in dump_host(host)
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ("vendor: ٣", "'٣' is no whole number"),
+    ("vendor: 1_0", "no whole number"),
+    ("vendor: 0x" + "1" * 5000, "vendor: '0x1{250,400}…; write"),
+    ("bars: [{index: 0, kind: mem64, size: 20000000000 TiB}]", "no size below 2\\^64"),
+    ("link: {speed: ٨}", "no link speed"),
+])
+def test_numbers_are_written_as_a_machine_writes_them(given: str, words: str) -> None:
+    with pytest.raises(MalformedDocument, match=words) as caught:
+        load_host(SMALL.format(given), source="h.yaml")
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_numa_node_twice_is_named_with_both_lines() -> None:
+    with pytest.raises(MalformedDocument, match=r"h.yaml:5: .*NUMA node 3 is there twice, first in line 4"):
+        load_host("simkit: host/1\nname: h\nnuma_nodes:\n  - {id: 3}\n  - {id: 3}\nfunctions: {}\n", source="h.yaml")
+
+
+def test_reading_stops_at_the_thousandth_fault_and_at_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MalformedDocument, match="reading stopped at: 1000 faults"):
+        load_host("simkit: host/1\nname: h\nfunctions: {}\n" + "".join(f"k{number}: 1\n" for number in range(2000)), source="h.yaml")
+    monkeypatch.setattr(document, "MOST_NODES", 100)
+    with pytest.raises(MalformedDocument, match=r"^h.yaml:50: over 100 values"):
+        load_host("simkit: host/1\n" + "".join(f"k{number}: 1\n" for number in range(2000)), source="h.yaml")
+
+
+def test_faults_are_listed_from_the_first_line_on() -> None:
+    with pytest.raises(MalformedDocument) as caught:
+        load_host(FAULTY, source="faulty.yaml")
+    lines = [int(fault.where.rpartition(":")[2]) for fault in caught.value.faults]
+    assert lines == sorted(lines)
+
+
+def test_faults_of_the_host_and_workload_inside_a_plan_are_named_together() -> None:
+    text = dump_plan(small_plan()).replace('"iommu": "intel"', '"iommu": "intell"').replace('"memory": "', '"memory": "x')
+    with pytest.raises(MalformedDocument) as caught:
+        load_plan(text, source="p.json")
+    assert "'intell'" in str(caught.value)
+    assert "is no size" in str(caught.value)
