@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from simkit.errors import InputError
+from simkit.executors import kernel_text
 from simkit.executors.files import FolderNode
 from simkit.executors.node import inside, refusal
 from simkit.executors.recorded_memory import Memory
@@ -19,7 +20,6 @@ from simkit.model.address import Address
 from simkit.plan import attributes
 
 _ATTRIBUTES = ("driver_override", "sriov_numvfs", "sriov_drivers_autoprobe", "config")
-_TRUE, _FALSE = ("1", "y", "Y", "t", "T", "on", "On", "ON"), ("0", "n", "N", "f", "F", "off", "Off", "OFF")
 
 
 class RecordedNode(FolderNode):
@@ -58,9 +58,9 @@ class RecordedNode(FolderNode):
         parts = path.split("/")
         text = data.decode("utf-8", "replace")
         if path == attributes.PROBE:
-            self._probe(memory, path, text.strip())
+            self._probe(memory, path, kernel_text.line(text))
         elif "/".join(parts[:4]) == attributes.DRIVERS and len(parts) == 6 and parts[5] in ("bind", "unbind"):
-            self._driver_file(memory, path, parts[4], parts[5], text.strip())
+            self._driver_file(memory, path, parts[4], parts[5], kernel_text.line(text))
         else:
             self._attribute(memory, path, data, offset)
         memory.save()
@@ -79,7 +79,7 @@ class RecordedNode(FolderNode):
             raise refusal(errno.ENODEV, path, f"{driver} does not match {name}")
         elif _bound(folder) is not None:
             raise refusal(errno.EBUSY, path, f"{name} is bound to {_bound(folder)}")
-        elif not _may_probe(folder):
+        elif not self._may_probe(memory, folder):
             raise refusal(errno.ENODEV, path, "its physical function has sriov_drivers_autoprobe 0 (pci_device_can_probe)")
         else:
             self._attach(memory, folder, driver)
@@ -90,13 +90,13 @@ class RecordedNode(FolderNode):
         if folder is None:
             raise refusal(errno.ENODEV, path, f"no device {name}")
         driver = self._match(memory, folder, None)
-        if _bound(folder) is None and driver in self.listdir(attributes.DRIVERS) and _may_probe(folder):
+        if _bound(folder) is None and driver in self.listdir(attributes.DRIVERS) and self._may_probe(memory, folder):
             self._attach(memory, folder, str(driver))
 
     def _match(self, memory: Memory, folder: Path, asked: str | None) -> str | None:
         """The driver that takes a device (`pci_match_device`): the override's if there is one, else the recorded one; VFIO's by override only."""
-        override = _text(folder / "driver_override")
-        if override not in (None, attributes.NO_OVERRIDE):
+        override = _override(memory, folder)
+        if override is not None:
             return override
         recorded = memory.natural.get(folder.name, _bound(folder) if asked == _bound(folder) else None)
         return None if attributes.is_vfio(recorded) and _bound(folder) is None else recorded
@@ -149,29 +149,29 @@ class RecordedNode(FolderNode):
             case "driver_override":
                 if len(data) >= 4095:
                     raise refusal(errno.EINVAL, path, "too long")
-                file.write_text(f"{text.partition(chr(10))[0] or attributes.NO_OVERRIDE}\n", encoding="utf-8")
+                _set_override(memory, file, text.partition("\n")[0])
             case "sriov_drivers_autoprobe":
-                if text.strip() not in (*_TRUE, *_FALSE):
+                wish = kernel_text.truth(text)
+                if wish is None:
                     raise refusal(errno.EINVAL, path, f"{text.strip()!r} is neither yes nor no")
-                file.write_text(f"{int(text.strip() in _TRUE)}\n", encoding="utf-8")
+                file.write_text(f"{int(wish)}\n", encoding="utf-8")
             case _:
-                self._numvfs(memory, file.parent, path, text.strip())
+                self._numvfs(memory, file.parent, path, text)
 
     def _numvfs(self, memory: Memory, folder: Path, path: str, text: str) -> None:
         """In the order in which `sriov_numvfs_store` (drivers/pci/pci-sysfs.c or iov.c) tests."""
         virtual = VirtualFunctions(self.root, memory, folder)
-        try:
-            count = int(text, 0)
-        except ValueError:
-            count = -1
-        if not 0 <= count < 1 << 16:
-            raise refusal(errno.EINVAL, path, f"{text!r} is no number of virtual functions")
+        count = kernel_text.number(text)
+        if count is None:
+            raise refusal(errno.EINVAL, path, f"{text.strip()!r} is no number of virtual functions")
         if count > virtual.total:
             raise refusal(errno.ERANGE, path, f"{count} of at most {virtual.total}")
         if count == virtual.count:
             return
         if _bound(folder) is None:
             raise refusal(errno.ENOENT, path, "no driver bound to device; cannot configure SR-IOV")
+        if attributes.is_vfio(_bound(folder)):
+            raise refusal(errno.ENOENT, path, "vfio-pci makes none unless it is told to (enable_sriov)", remedy="bind the device's own driver")
         if count and virtual.count:
             raise refusal(errno.EBUSY, path, f"{virtual.count} VFs already enabled; disable before enabling {count} VFs")
         if count == 0:
@@ -183,6 +183,11 @@ class RecordedNode(FolderNode):
             for function in virtual.make(count, path):
                 if _text(folder / "sriov_drivers_autoprobe") != "0":
                     self._probe(memory, path, function.name)
+
+    def _may_probe(self, memory: Memory, folder: Path) -> bool:
+        """`pci_device_can_probe` (drivers/pci/pci-driver.c): a virtual function needs its physical function's autoprobe, or an override."""
+        physical = folder / "physfn"
+        return not physical.is_symlink() or _override(memory, folder) is not None or _text(physical / "sriov_drivers_autoprobe") != "0"
 
     def _function(self, name: str) -> Path | None:
         link = self.root / attributes.DEVICES / name
@@ -228,8 +233,16 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _may_probe(folder: Path) -> bool:
-    """`pci_device_can_probe` (drivers/pci/pci-driver.c): a virtual function needs its physical function's autoprobe, or an override."""
-    physical = folder / "physfn"
-    override = _text(folder / "driver_override")
-    return not physical.is_symlink() or override not in (None, attributes.NO_OVERRIDE) or _text(physical / "sriov_drivers_autoprobe") != "0"
+def _override(memory: Memory, folder: Path) -> str | None:
+    text = _text(folder / "driver_override")
+    return text if text != attributes.NO_OVERRIDE or folder.name in memory.literal else None
+
+
+def _set_override(memory: Memory, file: Path, text: str) -> None:
+    """A lone newline clears it; the text ``(null)`` is the name of a driver that there is not, and reads the same (`driver_set_override`)."""
+    name = file.parent.name
+    if text == attributes.NO_OVERRIDE and name not in memory.literal:
+        memory.literal.append(name)
+    elif text != attributes.NO_OVERRIDE and name in memory.literal:
+        memory.literal.remove(name)
+    file.write_text(f"{text or attributes.NO_OVERRIDE}\n", encoding="utf-8")

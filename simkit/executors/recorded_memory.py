@@ -20,7 +20,8 @@ class Memory:
 
     `natural` is the driver that a function probes to, kept while another or none holds it; `unlisted` are the functions whose
     driver's folder had no link to them; `links` link texts that are written in another way than ours; `drivers` folders of
-    drivers made here; `made` virtual functions made here; `sriov` a physical function's first NumVFs and its registers.
+    drivers made here; `literal` functions whose override is the text ``(null)`` itself; `made` virtual functions made here;
+    `sriov` a physical function's first NumVFs and its registers.
     """
 
     root: Path
@@ -28,6 +29,7 @@ class Memory:
     unlisted: list[str] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
     drivers: list[str] = field(default_factory=list)
+    literal: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     sriov: dict[str, tuple[int, str]] = field(default_factory=dict)
 

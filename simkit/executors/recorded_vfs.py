@@ -55,6 +55,8 @@ class VirtualFunctions:
             self.memory.unlink(self.physical / f"virtfn{index}")
             self.memory.unlink(self.root / attributes.DEVICES / folder.name)
             self._ungroup(folder)
+            if folder.name in self.memory.literal:
+                self.memory.literal.remove(folder.name)
             if folder.name in self.memory.made:
                 self.memory.made.remove(folder.name)
                 self.memory.natural.pop(folder.name, None)
@@ -88,7 +90,7 @@ class VirtualFunctions:
             self._write(folder)
             self.memory.made.append(str(address))
             driver = (self.physical / "driver").readlink().name
-            self.memory.natural[str(address)] = None if attributes.is_vfio(driver) else _DRIVERS.get(driver, driver)
+            self.memory.natural[str(address)] = _DRIVERS.get(driver, driver)
         self.memory.link(self.root / attributes.DEVICES / str(address), folder)
         self.memory.link(self.physical / f"virtfn{index}", folder)
         self._group(folder)
@@ -186,9 +188,9 @@ class VirtualFunctions:
 
 
 def _virtual_config(physical: bytes) -> bytes:
-    """A virtual function's registers: vendor and device read 0xFFFF, BARs and bit 7 of the header type 0, no SR-IOV (PCIe 6.0 §9.3.4.1)."""
+    """A virtual function's registers: vendor and device read 0xFFFF, command, BARs and bit 7 of the header type 0, no SR-IOV (PCIe 6.0 §9.3.4.1)."""
     config = bytearray(physical)
-    config[0:4] = b"\xff" * 4
+    config[0:6] = b"\xff" * 4 + bytes(2)
     config[0x0E] &= 0x7F
     config[0x10:0x28] = bytes(0x18)
     capability = find_extended(physical, _SRIOV)

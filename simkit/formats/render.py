@@ -18,7 +18,7 @@ def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str,
     if target not in TARGETS:
         raise UnknownName(f"nothing is rendered to {target!r}", remedy=f"there are {', '.join(TARGETS)}")
     if target == "script":
-        return {"apply.sh": script.render(plan)}
+        return {"apply.sh": script.render(plan), "undo.sh": script.undo(plan)}
     if guest is not None and guest not in {each.name for each in plan.guests}:
         raise UnknownName(f"the plan has no guest {guest!r}", remedy=f"its guests are {', '.join(each.name for each in plan.guests)}")
     files: dict[str, str] = {}

@@ -69,6 +69,9 @@ def _cannot(host: Host, physical: Function, count: int) -> Fault | None:
     if physical.driver is None:
         return Fault(f"{physical.address} has no driver, which Linux wants before it makes virtual functions (sriov_numvfs_store)",
                      str(host.where(f"{physical.path}/driver")), "bind the physical function's driver")
+    if isinstance(physical.driver, str) and attributes.is_vfio(physical.driver):
+        return Fault(f"{physical.address} is bound to {physical.driver}, which makes no virtual functions unless it is told to, and then keeps them for itself "
+                     "(vfio_pci_core_sriov_configure)", str(host.where(f"{physical.path}/driver")), "bind the physical function's own driver")
     for virtual in host.virtual_functions(physical):
         if isinstance(virtual.driver, str) and attributes.is_vfio(virtual.driver):
             return Fault(f"{virtual.address} is bound to {virtual.driver} and would have to go: Linux makes all virtual functions of {physical.address} anew, "

@@ -129,6 +129,58 @@ def test_three_while_two_is_busy_zero_then_four_is_fine(node):
     assert not difference(start, snapshot(node.root))
 
 
+@pytest.mark.parametrize(("given", "reads"), [("0x2", 2), ("02", 2), ("+1\n", 1), (" 2", None), ("1_0", None), ("0b1", None), ("2\n\n", None), ("", None)])
+def test_numbers_are_those_of_c(node, given, reads):
+    """Seen on Linux 6.1 (`kstrtou16`)."""
+    if reads is None:
+        refuses(node, VFS, given, errno.EINVAL)
+    else:
+        node.write(VFS, given.encode())
+        assert text(node, VFS) == f"{reads}\n"
+
+
+def test_octal_is_octal(node):
+    refuses(node, VFS, "010", errno.ERANGE)
+
+
+@pytest.mark.parametrize(("given", "reads"), [("oNx", 1), ("of", 0), ("yes", 1), ("tx", 1), ("N", 0), ("0", 0), (" 1", None), ("o", None), ("2", None)])
+def test_yes_and_no_are_told_by_the_first_letters(node, given, reads):
+    """Seen on Linux 6.1 (`kstrtobool`)."""
+    if reads is None:
+        refuses(node, AUTOPROBE, given, errno.EINVAL)
+    else:
+        node.write(AUTOPROBE, given.encode())
+        assert text(node, AUTOPROBE) == f"{reads}\n"
+
+
+def test_the_text_null_is_a_driver_that_there_is_not(node):
+    """Seen on Linux 6.1: it reads as no override does, and keeps every driver off; only a newline clears it."""
+    start = snapshot(node.root)
+    node.write("sys/bus/pci/drivers/nvidia/unbind", str(GPU).encode())
+    node.write(OVERRIDE, b"(null)")
+    assert text(node, OVERRIDE) == "(null)\n"
+    RecordedNode(node.root).write("sys/bus/pci/drivers_probe", str(GPU).encode())
+    assert driver(node, GPU) is None
+    refuses(node, "sys/bus/pci/drivers/nvidia/bind", str(GPU), errno.ENODEV)
+    node.write(OVERRIDE, b"\n")
+    node.write("sys/bus/pci/drivers_probe", str(GPU).encode())
+    assert not difference(start, snapshot(node.root))
+
+
+def test_a_name_with_white_space_is_no_device(node):
+    refuses(node, "sys/bus/pci/drivers_probe", f" {GPU}", errno.ENODEV)
+    refuses(node, "sys/bus/pci/drivers/nvidia/unbind", f"{GPU} ", errno.ENODEV)
+
+
+def test_a_physical_function_on_vfio_pci_makes_no_vfs(node):
+    """Seen on Linux 6.1: without the module's enable_sriov."""
+    node.write(f"{DEVICES}/{NIC}/driver_override", b"vfio-pci")
+    node.write("sys/bus/pci/drivers/mlx5_core/unbind", str(NIC).encode())
+    node.write("sys/bus/pci/drivers_probe", str(NIC).encode())
+    assert driver(node, NIC) == "vfio-pci"
+    refuses(node, VFS, "1", errno.ENOENT)
+
+
 def test_refusals_of_sriov_numvfs(node):
     refuses(node, VFS, "7", errno.ERANGE)
     refuses(node, VFS, "many", errno.EINVAL)
@@ -159,6 +211,7 @@ def test_a_new_vf_is_a_function_with_a_group_of_its_own(node):
     assert node.listdir("sys/kernel/iommu_groups/15/devices") == ("0000:05:01.3",)
     space = decode(node.read(f"{vf}/config"), where="vf")
     assert (space.vendor_id, space.device_id, space.sriov) == (0xFFFF, 0xFFFF, None)
+    assert node.read(f"{vf}/config")[4:6] == b"\0\0"
     nic = decode(node.read(f"{DEVICES}/{NIC}/config"), where="nic")
     assert (nic.sriov.num_vfs, nic.sriov.enabled) == (6, True)
 

@@ -138,7 +138,8 @@ def test_everything_is_rendered_by_name_and_strangers_are_refused() -> None:
 
 
 def test_the_script_has_every_write_of_every_step() -> None:
-    text = artefacts(TWO, "script")["apply.sh"]
+    files = artefacts(TWO, "script")
     for step in TWO.steps:
-        assert f"# {step.id}: " in text
-    assert text.count("printf") == sum(len(step.do) + len(step.undo) for step in TWO.steps)
+        assert all(f"# {step.id}: " in text for text in files.values())
+    assert files["apply.sh"].count("printf") == sum(len(step.do) for step in TWO.steps)
+    assert files["undo.sh"].count("printf") == sum(len(step.undo) for step in TWO.steps)

@@ -78,7 +78,8 @@ def test_other_number_of_vfs_goes_over_zero_and_comes_back_with_drivers():
     assert [step.kind for step in with_steps(small_plan(two, vfs=2)).steps if step.subject == NIC] == []
 
 
-@pytest.mark.parametrize(("change", "says"), [({"driver": None}, "has no driver"), ({"sriov": None}, "no SR-IOV"), ({"sriov": Sriov(1)}, "can have 1 virtual")])
+@pytest.mark.parametrize(("change", "says"), [({"driver": None}, "has no driver"), ({"sriov": None}, "no SR-IOV"), ({"sriov": Sriov(1)}, "can have 1 virtual"),
+                                                ({"driver": "vfio-pci"}, "bound to vfio-pci, which makes no virtual functions")])
 def test_vfs_that_cannot_be_made(change, says):
     host = small_host()
     with pytest.raises(InputError, match=says):

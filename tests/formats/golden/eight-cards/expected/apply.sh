@@ -1,6 +1,10 @@
 #!/bin/sh
 # 0 steps for eight-rtx on cards, host sha256:01
-# Reads before it writes and after; stops at the first difference. Undo by the commented lines, last step first.
+# Run it as root. It reads before it writes and after; stops at the first difference; undo.sh takes back what was done until then.
+# Not checked: IOMMU groups, and what the host, a process or a guest is using. `simkit apply` checks these, and keeps a journal.
 set -eu
+text() { if [ -e "$1" ]; then cat "$1"; else echo "no such file"; fi; }
+link() { if [ -L "$1" ]; then basename "$(readlink "$1")"; elif [ -d "${1%/*}" ]; then echo none; else echo "no such folder"; fi; }
+acs() { found=$(setpci -s "$1" ECAP_ACS+6.w) && echo $(( 0x$found & $2 )); }
 is() { [ "$2" = "$3" ] || { echo "$1 is \"$2\", expected \"$3\"" >&2; exit 1; }; }
-driver() { [ -L "$1" ] && basename "$(readlink "$1")" || echo none; }
+
