@@ -26,18 +26,19 @@ _REMEDY = "was it written by lstopo?"
 
 
 def read(data: bytes, *, source: str) -> Host:
-    """Read `<topology>`.
+    """Read `<topology>` (`<root>` before version 1).
 
     hwloc drops functions it takes for uninteresting unless asked to keep them, so that a bridge may lack functions here. It
-    states a link's bandwidth in GB/s, from which speed and width do not follow (`Link.stated_gbps`). Before version 3 it states
-    the class without its programming interface, which is then taken as 0. An address that comes again is kept under a free one.
+    states a link's bandwidth in GB/s, with the decimal sign of the locale in early versions; speed and width do not follow from it
+    (`Link.stated_gbps`). Before version 3 it states the class without its programming interface, which is then taken as 0. An
+    address that comes again is kept under a free one.
     NUMA locality is the node set of what a host bridge hangs below, if that is one node.
 
     Raises:
         MalformedDocument: with all faults.
     """
     root = parse(data, source=source)
-    if root.tag != "topology":
+    if root.tag not in ("topology", "root"):
         raise MalformedDocument(f"the root element is <{root.tag}>", where=f"{source}:{root.sourceline}", remedy="hwloc's XML begins with <topology>")
     return _Reader(source).read(root)
 
@@ -165,7 +166,7 @@ class _Reader(TopologyReader):
     def _link(self, element: _Element) -> Link | Unknown:
         text = element.get("pci_link_speed", "")
         try:
-            speed = float(text) if text else 0.0
+            speed = float(text.replace(",", ".")) if text else 0.0
         except ValueError:
             self.fault(f"pci_link_speed={text!r} is no number", element, _REMEDY)
             return _SILENT

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from simkit.errors import InputError, MalformedDocument
+from simkit.formats.nccl_links import LINKS, StatedLink, peer_links
 from simkit.formats.repeated import free_address
-from simkit.formats.xml import TopologyReader, parse
+from simkit.formats.xml import TopologyReader, line_of, parse
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Link, PortType
-from simkit.model.function import Function
+from simkit.model.function import Function, Kind
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
-from simkit.model.platform import Cpu, PeerKind, PeerLink
+from simkit.model.platform import Cpu
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 _SILENT = Unknown("NCCL's XML does not say")
-_LINKS = {"nvlink": PeerKind.NVLINK, "xgmi": PeerKind.XGMI, "c2c": PeerKind.C2C}
-_GPU_CLASS, _NIC_CLASS, _SWITCH_CLASSES = 0x030200, 0x020700, ("0x060400", "0x068000")
+_GPU_CLASS, _NIC_CLASS = 0x030200, 0x020700
+_SPEED = re.compile(r"(\d{1,3}(?:\.\d{1,2})?) GT/s", re.ASCII)
+_HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,6})", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,5}", re.ASCII)
+_MOST_LANES = 64
+_MOST_CPUS = 4096
 
 
 def read(data: bytes, *, source: str) -> Host:
@@ -31,23 +37,33 @@ def read(data: bytes, *, source: str) -> Host:
     A `<pci>` that holds others is a switch, of which NCCL keeps one function (the upstream port, as sysfs paths are climbed two
     levels at a time) and drops the downstream and root ports: `Host.elided`. The root bus above a `<cpu>`'s children is not in
     the file: it is made from the first child's address, one for each `<cpu>`. A busid that comes again is kept under a free
-    address. A missing class is taken from a `<gpu>` or `<nic>` inside. NVLink to a class 0x068000 target that is no function of
-    the file, or to a bridge, is a link to an unnamed NVSwitch fabric.
+    address, and a numaid that comes again in another machine (`host_hash`, where the dumps of several are one file) under a free
+    number. A missing class is taken from a `<gpu>` or `<nic>` inside. What lies at the other end of an NVLink: `nccl_links`.
 
     Raises:
         MalformedDocument: with all faults.
     """
-    root = parse(data, source=source)
+    root = parse(without_comments(data), source=source)
     if root.tag != "system":
         raise MalformedDocument(f"the root element is <{root.tag}>", where=f"{source}:{root.sourceline}", remedy="NCCL's topology begins with <system>")
     return _Reader(source).read(root)
+
+
+def without_comments(data: bytes) -> bytes:
+    """`data` with its lines, but without comments: NCCL ends them at `-->` alone (`xmlSkipComment`), XML allows no `--` in them, RCCL's models have it."""
+    parts, here = [], 0
+    while (start := data.find(b"<!--", here)) >= 0 and (end := data.find(b"-->", start + 4)) >= 0:
+        parts += [data[here:start], b"\n" * data.count(b"\n", start, end)]
+        here = end + 3
+    return b"".join([*parts, data[here:]])
 
 
 class _Reader(TopologyReader):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self.functions: list[Function] = []
-        self.links: list[tuple[Address, str, str, int, _Element]] = []
+        self.links: list[StatedLink] = []
+        self.named: dict[tuple[str, Address], Address] = {}
         self.root_buses: set[RootBus] = set()
         self.stated: set[Address] = set()
         self.seen: set[Address] = set()
@@ -55,21 +71,25 @@ class _Reader(TopologyReader):
     def read(self, root: _Element) -> Host:
         cpus = [element for element in root if element.tag == "cpu"]
         self.stated = set(_busids(root))
-        nodes = [node for cpu in cpus if (node := self._node(cpu)) is not None]
-        for cpu in cpus:
+        if len(cpus) > _MOST_CPUS:
+            raise MalformedDocument(f"{len(cpus)} <cpu> elements", where=f"{self.source}:{line_of(root)}", remedy=f"no machine has over {_MOST_CPUS}")
+        numbers = self._numbers(cpus)
+        nodes = self._nodes(cpus, numbers)
+        for cpu, number in zip(cpus, numbers, strict=True):
             children = [child for child in cpu if child.tag == "pci"]
             if children:
                 bus = self._root_bus(children[0])
                 for child in children:
-                    self._pci(child, bus, _numa(cpu))
-        links = tuple(self._peer_links())
+                    self._pci(child, bus, number, cpu.get("host_hash", ""))
+        switches = {function.address for function in self.functions if function.is_bridge or function.kind is Kind.NVSWITCH}
+        links = peer_links(self.links, self.named, switches, self)
         places = self.places()
         if not cpus:
             raise MalformedDocument("<system> has no <cpu>", where=f"{self.source}:{root.sourceline}", remedy="is the file complete?")
         return Host(
             self.name,
             tuple(self.functions),
-            tuple(sorted(nodes, key=lambda node: node.id)),
+            nodes,
             _cpu(cpus[0]),
             peer_links=links,
             elided=True,
@@ -77,16 +97,47 @@ class _Reader(TopologyReader):
             places=places,
         )
 
-    def _node(self, cpu: _Element) -> NumaNode | None:
-        number = _numa(cpu)
-        if number is None:
-            return None
+    def _numbers(self, cpus: list[_Element]) -> list[int | None]:
+        """The NUMA node of each `<cpu>`; a machine's number that another machine has is replaced by a free one."""
+        stated = [self._numa(cpu) for cpu in cpus]
+        free = max((number for number in stated if number is not None), default=0) + 1
+        owners: dict[int, str] = {}
+        kept: dict[tuple[str, int], int] = {}
+        for cpu, number in zip(cpus, stated, strict=True):
+            machine = cpu.get("host_hash", "")
+            if number is None or (machine, number) in kept:
+                continue
+            if owners.setdefault(number, machine) == machine:
+                kept[machine, number] = number
+            else:
+                self.assumed.append(f"NUMA node {number} is there again in line {cpu.sourceline}, of another machine; that node is kept as {free}")
+                kept[machine, number], free = free, free + 1
+        return [None if number is None else kept[cpu.get("host_hash", ""), number] for cpu, number in zip(cpus, stated, strict=True)]
+
+    def _nodes(self, cpus: list[_Element], numbers: list[int | None]) -> tuple[NumaNode, ...]:
+        """The nodes by number; what several `<cpu>` elements say of one is put together."""
+        found: dict[int, set[int] | None] = {}
+        for cpu, number in zip(cpus, numbers, strict=True):
+            if number is not None:
+                mask, before = self._affinity(cpu), found.get(number)
+                found[number] = mask if before is None else before | (mask or set())
+        return tuple(NumaNode(number, _SILENT if mask is None else CpuSet.of(mask)) for number, mask in sorted(found.items()))
+
+    def _affinity(self, cpu: _Element) -> set[int] | None:
         affinity = cpu.get("affinity")
         try:
-            return NumaNode(number, CpuSet.of(_mask(affinity)) if affinity else _SILENT)
+            return _mask(affinity) if affinity else None
         except ValueError:
             self.fault(f"affinity {affinity!r} is no CPU mask", cpu, "write 32-bit words in hexadecimal, separated by commas")
             return None
+
+    def _numa(self, cpu: _Element) -> int | None:
+        """`numaid`; -1 is how NCCL says that there is none."""
+        text = cpu.get("numaid", "-1")
+        if not _DECIMAL.fullmatch(text):
+            self.fault(f"numaid={text!r} is no number", cpu, "write the number of a NUMA node, or -1")
+            return None
+        return int(text) if int(text) >= 0 else None
 
     def _root_bus(self, first: _Element) -> RootBus:
         try:
@@ -99,13 +150,14 @@ class _Reader(TopologyReader):
         self.root_buses.add(bus)
         return bus
 
-    def _pci(self, element: _Element, parent: Parent, node: int | None) -> None:
+    def _pci(self, element: _Element, parent: Parent, node: int | None, machine: str) -> None:
         try:
             address = Address.parse(element.get("busid", ""))
         except InputError as error:
             self.fault(f"busid: {error.what}", element, error.faults[0].remedy)
             return
-        address = self._own(address, element)
+        stated, address = address, self._own(address, element)
+        self.named.setdefault((machine, stated), address)
         self.seen.add(address)
         self.stated.add(address)
         self.record(address, element)
@@ -136,9 +188,9 @@ class _Reader(TopologyReader):
         )
         for child in element:
             if child.tag == "pci":
-                self._pci(child, address, node)
-            elif child.tag == "gpu":
-                self.links += [(address, str(link.tag), link.get("target", ""), _count(link), link) for link in child if link.tag in _LINKS]
+                self._pci(child, address, node, machine)
+        gpu = next((child for child in element if child.tag == "gpu" and len(child)), ())  # several ranks on one GPU each repeat its links
+        self.links += [StatedLink(address, machine, link) for link in gpu if link.tag in LINKS]
 
     def _own(self, address: Address, element: _Element) -> Address:
         """An address of its own for a busid that stands in the file before."""
@@ -155,14 +207,11 @@ class _Reader(TopologyReader):
         text = element.get(key)
         if text is None or text == "":
             return _SILENT
-        try:
-            number = int(text, 16)
-        except ValueError:
-            number = -1
-        if not 0 <= number <= 0xFFFFFF:
+        match = _HEX.fullmatch(text)
+        if match is None or int(match[1], 16) > (0xFFFFFF if key == "class" else 0xFFFF):
             self.fault(f"{key}={text!r} is no number", element, "write it in hexadecimal")
             return _SILENT
-        return number
+        return int(match[1], 16)
 
     def _class(self, element: _Element) -> int | Unknown:
         given = self._number(element, "class")
@@ -175,33 +224,14 @@ class _Reader(TopologyReader):
 
     def _link(self, element: _Element) -> Link | Unknown:
         speed, width = element.get("link_speed", ""), element.get("link_width", "")
-        try:
-            gtps = float(speed.split()[0]) if speed.split() and "GT/s" in speed else None
-            lanes = int(width) if width else None
-        except ValueError:
+        match = _SPEED.match(speed)
+        if (match is None and "GT/s" in speed) or (width and not _DECIMAL.fullmatch(width)):
             self.fault(f"link {speed!r} x{width!r} is no link", element, 'write link_speed="32.0 GT/s PCIe" link_width="16"')
             return _SILENT
-        if gtps is None and not lanes:
+        lanes = int(width or "0")
+        if match is None and not 0 < lanes <= _MOST_LANES:
             return _SILENT
-        return Link(gtps or _SILENT, lanes or _SILENT)
-
-    def _peer_links(self) -> list[PeerLink]:
-        kinds = {function.address: function.is_bridge or function.kind.value == "nvswitch" for function in self.functions}
-        found: dict[tuple[PeerKind, Address, Address | None], PeerLink] = {}
-        for address, tag, target_text, count, element in self.links:
-            kind, target = _LINKS[tag], None
-            if kind is not PeerKind.C2C:
-                try:
-                    target = Address.parse(target_text) if target_text else None
-                except InputError as error:
-                    self.fault(f"target: {error.what}", element, error.faults[0].remedy)
-                    continue
-                if target not in kinds or (kinds[target] and element.get("tclass") not in (None, "0x068000")):
-                    target = None
-            if target is not None and (kind, target, address) in found:
-                continue
-            found[kind, address, target] = PeerLink(address, target, kind, count)
-        return list(found.values())
+        return Link(float(match[1]) if match else _SILENT, lanes if 0 < lanes <= _MOST_LANES else _SILENT)
 
 
 def _busids(root: _Element) -> Iterator[Address]:
@@ -210,22 +240,12 @@ def _busids(root: _Element) -> Iterator[Address]:
             yield Address.parse(element.get("busid", ""))
 
 
-def _numa(cpu: _Element) -> int | None:
-    text = cpu.get("numaid", "")
-    return int(text) if text.isdecimal() and len(text) < 6 else None
-
-
 def _mask(text: str) -> set[int]:
     """A CPU mask: 32-bit words, the highest first."""
     number = int("".join(f"{int(word, 16):08x}" for word in text.split(",")), 16)
     if number.bit_length() > 1 << 16:
         raise ValueError(text)
     return {bit for bit in range(number.bit_length()) if number >> bit & 1}
-
-
-def _count(link: _Element) -> int:
-    text = link.get("count", "1")
-    return int(text) if text.isdecimal() and 0 < len(text) < 5 and int(text) else 1
 
 
 def _name(element: _Element) -> str | None:

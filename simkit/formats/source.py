@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simkit.errors import UnreadableSource
 from simkit.formats.library import find, shipped
+from simkit.formats.xml import root_name
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.policy import Policy
@@ -14,6 +15,7 @@ from simkit.model.workload import Workload
 
 MOST_BYTES = 256 << 20
 READERS = ("native", "plan", "sysfs", "hwloc", "nccl")
+_XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
 __all__ = ["READERS", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
@@ -79,10 +81,10 @@ def recognise(data: bytes, source: str) -> str:
 
 
 def _recognise_xml(data: bytes, source: str) -> str:
-    for mark, reader in ((b"<topology", "hwloc"), (b"<system", "nccl")):
-        if mark in data[: 1 << 16]:
-            return reader
-    if b"<graphs" in data[: 1 << 16]:
+    root = root_name(data)
+    if root in _XML_READERS:
+        return _XML_READERS[root]
+    if root == b"graphs":
         raise UnreadableSource(
             "this is an NCCL graph file (<graphs>): rings and trees that NCCL found, not the topology",
             where=source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from simkit.errors import Fault, MalformedDocument
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 20
 MOST_DEPTH = 128
+_PROLOG = re.compile(rb"\s+|\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.DOTALL)
+_ELEMENT = re.compile(rb"<([A-Za-z_][\w.-]*)", re.ASCII)
+
+
+def root_name(data: bytes) -> bytes:
+    """The name of the root element, found without parsing: what follows declaration, comments and document type; empty where there is none."""
+    start, here = data[: 1 << 16], 0
+    while prolog := _PROLOG.match(start, here):
+        here = prolog.end()
+    element = _ELEMENT.match(start, here)
+    return element[1] if element else b""
 
 
 def parse(data: bytes, *, source: str) -> _Element:

@@ -83,6 +83,11 @@ def test_before_version_3_the_interface_is_not_stated_and_after_it_is() -> None:
     assert read(SMALL.replace(b"0302", b"0c03").replace(b" a1 00", b" a1 30"), source="s.xml").functions[0].class_code == 0x0C0330
 
 
+def test_early_versions_wrote_the_decimal_sign_of_the_locale_and_another_root() -> None:
+    old = SMALL.replace(b"15.753846", b"15,753846").replace(b"<!DOCTYPE topology", b"<!DOCTYPE root").replace(b"<topology", b"<root").replace(b"</topology", b"</root")
+    assert read(old, source="s.xml").functions[0].link == read(SMALL, source="s.xml").functions[0].link
+
+
 @pytest.mark.parametrize(("old", "new"), [(b"0000:00:02.0", b"0000:00:99.0"), (b"[10de:1db8]", b"10de"), (b"[00-02]", b"[00]"), (b'cpuset="0x3"', b'cpuset="0xz"'), (b"15.75", b"abc")])
 def test_faults_have_lines(old: bytes, new: bytes) -> None:
     with pytest.raises(MalformedDocument, match=r"s.xml:[345]: "):

@@ -120,6 +120,57 @@ def test_what_nccl_says_and_what_it_does_not() -> None:
     assert [(link.source, link.target, link.count) for link in host.peer_links] == [(gpu.address, None, 4)]
 
 
+def one_gpu(links: str, *, cpu: str = 'numaid="0"') -> str:
+    return f'<cpu {cpu}><pci busid="0000:01:00.0" class="0x030200"><gpu dev="0" sm="90" rank="0">{links}</gpu></pci></cpu>'
+
+
+def ends(*cpus: str) -> list[tuple[str, str, str, int]]:
+    host = read(f"<system>{''.join(cpus)}</system>".encode(), source="x.xml")
+    return [(str(link.source), str(link.target), str(link.kind), link.count) for link in host.peer_links]
+
+
+def test_the_class_of_a_target_tells_what_it_is() -> None:
+    """As kvDictPciClass of NCCL: a hidden switch, switches that are not in the file, the CPU of a POWER9, a GPU that the file leaves out."""
+    one, none = "0000:01:00.0", "None"
+    assert ends(one_gpu('<nvlink target="fffffff:ffff:ff" count="18" tclass="0x068000"/>')) == [(one, none, "nvlink", 18)]
+    assert ends(one_gpu('<nvlink target="0000:05:00.0" count="5" tclass="0x068000"/><nvlink target="0000:06:00.0" count="4" tclass="0x068000"/>')) == [
+        (one, none, "nvlink", 9)]
+    assert ends(one_gpu('<nvlink target="0004:00:00.0" count="3" tclass="0x068001"/>')) == [(one, none, "c2c", 3)]
+    assert ends(one_gpu('<xgmi target="0000:02:00.0" count="1" tclass="0x038000"/>')) == []
+    with pytest.raises(MalformedDocument, match="target: not a PCI address"):
+        ends(one_gpu('<nvlink target="1" count="18" tclass="0x030200"/>'))
+
+
+def test_several_ranks_on_a_gpu_have_its_links_once() -> None:
+    rank = '<gpu dev="0" rank="{}"><nvlink target="fffffff:ffff:ff" count="18" tclass="0x068000"/></gpu>'
+    assert ends(f'<cpu><pci busid="0000:01:00.0">{rank.format(0)}{rank.format(1)}</pci></cpu>') == [("0000:01:00.0", "None", "nvlink", 18)]
+
+
+def test_several_machines_in_one_file_keep_apart() -> None:
+    """Dumps that NCCL fuses repeat busids and NUMA numbers, told apart by host_hash; a link's target is one of its own machine."""
+    second = '<pci busid="0000:02:00.0" class="0x030200"><gpu dev="1"/></pci></cpu>'
+    link = '<nvlink target="0000:02:00.0" count="4" tclass="0x030200"/>'
+    text = "".join(one_gpu(link, cpu=f'host_hash="{name}" numaid="1" affinity="f"').replace("</cpu>", second) for name in ("0xa", "0xb"))
+    host = read(f"<system>{text}</system>".encode(), source="x.xml")
+    assert [(str(function.address), function.numa_node) for function in host.functions] == [
+        ("0000:01:00.0", 1), ("0000:01:00.1", 2), ("0000:02:00.0", 1), ("0000:02:00.1", 2)]
+    assert [node.id for node in host.numa_nodes] == [1, 2]
+    assert [(str(link.source), str(link.target)) for link in host.peer_links] == [("0000:01:00.0", "0000:02:00.0"), ("0000:01:00.1", "0000:02:00.1")]
+    assert len(host.assumed) == 3
+
+
+def test_two_elements_of_one_numa_node_are_put_together() -> None:
+    host = read(b'<system><cpu numaid="0" affinity="3"/><cpu numaid="0" affinity="c"/><cpu numaid="-1"/></system>', source="x.xml")
+    assert [(node.id, str(node.cpus)) for node in host.numa_nodes] == [(0, "0-3")]
+
+
+def test_comments_end_as_nccl_ends_them() -> None:
+    host = read(b"<!------ by hand\n -- a list\n ------>\n" + SMALL, source="x.xml")
+    assert str(host.where(host.functions[0].path)) == "x.xml:6"
+    with pytest.raises(MalformedDocument, match="not well-formed"):
+        read(b"<!--" * 100_000, source="x.xml")
+
+
 BOMB = b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><system><cpu numaid="0">&b;</cpu></system>'
 
 
@@ -132,6 +183,10 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&
     (b'<system><cpu><pci busid="nonsense"/></cpu></system>', "x.xml:1: busid: not a PCI address"),
     (b'<system><cpu affinity="zz"><pci busid="0000:01:00.0" class="x" link_width="y"/></cpu></system>', "2 faults|3 faults|link|class"),
     (b"", "not well-formed|not XML"),
+    (b'<system><cpu numaid="one"/></system>', "x.xml:1: numaid='one' is no number"),
+    (b'<system><cpu><pci busid="0000:01:00.0" link_speed="inf GT/s" link_width="9e9"/></cpu></system>', "is no link"),
+    (b'<system><cpu><pci busid="0000:01:00.0" vendor="0x10de0"/></cpu></system>', "vendor='0x10de0' is no number"),
+    (b"<system>" + b"<cpu/>" * 5000 + b"</system>", "5000 <cpu> elements"),
 ])
 def test_what_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(MalformedDocument, match=words):

@@ -45,6 +45,15 @@ def test_a_name_that_is_not_there_gets_near_ones() -> None:
         open_workload("nothing-like-it")
 
 
+@pytest.mark.parametrize(("content", "reader"), [
+    (b'<?xml version="1.0"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd" [ ]>\n<topology/>', "hwloc"),
+    (b"<root>", "hwloc"),
+    (b"\xef\xbb\xbf<!-- no <topology> --\n of hwloc -->\n<!---->\n<system version='1'>", "nccl"),
+])
+def test_xml_is_recognised_by_its_root_element(content: bytes, reader: str) -> None:
+    assert recognise(content, "x.xml") == reader
+
+
 @pytest.mark.parametrize(("content", "words"), [
     (b"", "empty"),
     (b"<graphs version='1'/>", "NCCL graph file"),
