@@ -24,9 +24,9 @@ from simkit.model.host import Host as HostFacts
 from simkit.model.plan import Plan as PlanData
 from simkit.plan.plan import with_steps
 from simkit.semantics.groups import groups
-from simkit.semantics.outcome import with_acs
 from simkit.semantics.p2p import P2p, matrix
 from simkit.semantics.routes import route
+from simkit.semantics.what_if import with_control
 from simkit.verify.report import Report as ReportData
 from simkit.verify.verify import verify
 
@@ -109,7 +109,7 @@ class Host:
 
     def what_if(self, *, acs: Mapping[str, str]) -> Host:
         """The same host with ACS Control of some ports as stated: `{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off."""
-        return Host(with_acs(self.facts, [(Address.parse(port), 0x7F, int(parse_acs(bits))) for port, bits in acs.items()]))
+        return Host(with_control(self.facts, {Address.parse(port): parse_acs(bits) for port, bits in acs.items()}))
 
     def solve(self, workload: str) -> Plan | Infeasible | Undecided:
         """A plan for a workload by shipped name or file, or why there is none."""

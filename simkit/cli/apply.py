@@ -2,44 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from simkit.cli import streams
+from simkit.cli.faults import Interrupted
+from simkit.cli.options import Word, output_format, plan_argument
 from simkit.cli.output import print_json
+from simkit.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
     from simkit.executors.apply import Applied, Progress
     from simkit.executors.node import Node
 
-_plan = click.argument("plan", type=click.Path(exists=True, dir_okay=False))
-_executor = click.option("--executor", type=click.Choice(["local", "recorded"]), required=True, help="This machine, or a recorded tree in a folder.")
+_executor = click.option("--executor", type=Word(["local", "recorded"]), required=True, help="This machine, or a recorded tree in a folder.")
 _folder = click.option("--node", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The recorded tree's folder.")
 _journal = click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the journal is kept; beside the plan if left out.")
-_format = click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
 def _node(executor: str, folder: Path | None) -> Node:
     if executor == "recorded":
         if folder is None:
-            raise click.UsageError("--executor recorded needs --node FOLDER; `simkit record HOST FOLDER` makes one")
+            raise InputError("--executor recorded needs --node FOLDER", remedy="`simkit record HOST FOLDER` makes one")
         from simkit.executors.recorded import RecordedNode
 
         return RecordedNode(folder)
     if folder is not None:
-        raise click.UsageError("--node is for --executor recorded")
+        raise InputError("--node is for --executor recorded", remedy="leave it out, or name that executor")
     from simkit.executors.local import LocalNode
 
     return LocalNode()
 
 
 def _beside(plan: str, journal: Path | None) -> Path:
+    if journal is None and plan == "-":
+        raise InputError("a plan from standard input has no place for a journal beside it", remedy="name one with --journal")
     return journal if journal is not None else Path(plan).with_suffix(".journal")
 
 
+def _begun(plan: str, journal: Path | None) -> Path:
+    """The journal of an apply that has begun.
+
+    Raises:
+        UnknownName: there is none, so nothing was begun.
+    """
+    place = _beside(plan, journal)
+    if not place.exists():
+        raise UnknownName(f"{plan} was not applied: there is no journal", where=str(place), remedy="apply it, or name the journal with --journal")
+    return place
+
+
 def _line(progress: Progress) -> None:
-    click.echo(f"  {progress.number:>3}/{progress.total} {progress.what:<8} {progress.step.summary}")
+    """A step's line. A terminal that goes away, or a full disk behind it, must not stop a transaction half way."""
+    try:
+        click.echo(f"  {progress.number:>3}/{progress.total} {progress.what:<8} {progress.step.summary}")
+        streams.finish()
+    except OSError:
+        streams.abandon()
+
+
+@contextmanager
+def _carrying_on(plan: str) -> Iterator[None]:
+    """Whoever presses Ctrl-C in the middle is told how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        remedy = f"`simkit status {plan}` says how far it got, `simkit resume {plan} …` goes on, `simkit rollback {plan} …` undoes it"
+        raise Interrupted("interrupted", remedy=remedy) from error
 
 
 def _say(applied: Applied, output: str, what: str) -> None:
@@ -59,14 +92,14 @@ def _say(applied: Applied, output: str, what: str) -> None:
 
 
 @click.command()
-@_plan
+@plan_argument
 @_executor
 @_folder
 @_journal
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing, list the steps.")
 @click.option("--fail-at", metavar="STEP", help="Make one step fail, to rehearse the undoing.")
 @click.option("--allow", multiple=True, metavar="ADDRESS", help="A function that may be taken although the host uses it.")
-@_format
+@output_format()
 def apply(
     *, plan: str, executor: str, folder: Path | None, journal: Path | None, dry_run: bool, fail_at: str | None, allow: tuple[str, ...], output: str
 ) -> None:
@@ -74,26 +107,28 @@ def apply(
 
     Every write is journalled first and read back after; on failure everything is undone in reverse order. Applying again is harmless,
     and after a crash it finishes or undoes what was begun.
+
+    \b
+    simkit apply plan.json --executor recorded --node node/ --dry-run
+    simkit apply plan.json --executor local
+
+    Exit status: 0 applied or already so, 1 a step failed and all was undone, 2 bad input, a node that has changed, or something in use.
     """
     from simkit.executors.apply import apply as carry_out
     from simkit.formats.source import open_plan
     from simkit.model.address import Address
 
+    place = _beside(plan, journal)
     model = open_plan(plan)
     if dry_run and output == "text":
         for step in model.steps:
             click.echo(f"{step.id}: {step.summary}")
             for action in step.do:
                 click.echo(f"    {_action(action)}")
-    done = carry_out(
-        model,
-        _node(executor, folder),
-        _beside(plan, journal),
-        dry_run=dry_run,
-        fail_at=fail_at,
-        allow=tuple(Address.parse(text) for text in allow),
-        progress=_line if output == "text" else None,
-    )
+    taken = tuple(Address.parse(text) for text in allow)
+    listener = _line if output == "text" else None
+    with _carrying_on(plan):
+        done = carry_out(model, _node(executor, folder), place, dry_run=dry_run, fail_at=fail_at, allow=taken, progress=listener)
     _say(done, output, f"{plan} on {'this machine' if folder is None else folder}")
 
 
@@ -107,14 +142,20 @@ def _action(action: object) -> str:
 
 
 @click.command()
-@_plan
+@plan_argument
 @_journal
-@_format
+@output_format()
 def status(*, plan: str, journal: Path | None, output: str) -> None:
-    """How far an apply of PLAN has got, from its journal."""
+    """How far an apply of PLAN has got, from its journal.
+
+    \b
+    simkit status plan.json
+
+    Exit status: 0 answered, 2 PLAN was not applied, or its journal cannot be read.
+    """
     from simkit.executors.apply import status as ask
 
-    found = ask(_beside(plan, journal))
+    found = ask(_begun(plan, journal))
     if output == "json":
         print_json(
             {
@@ -134,26 +175,42 @@ def status(*, plan: str, journal: Path | None, output: str) -> None:
 
 
 @click.command()
-@_plan
+@plan_argument
 @_executor
 @_folder
 @_journal
-@_format
+@output_format()
 def resume(*, plan: str, executor: str, folder: Path | None, journal: Path | None, output: str) -> None:
-    """Finish an apply of PLAN that was interrupted, or its undoing."""
+    """Finish an apply of PLAN that was interrupted, or its undoing.
+
+    \b
+    simkit resume plan.json --executor local
+
+    Exit status: 0 finished, 1 a step failed, 2 bad input, or PLAN was not applied.
+    """
     from simkit.executors.apply import resume as carry_on
 
-    _say(carry_on(_beside(plan, journal), _node(executor, folder), progress=_line if output == "text" else None), output, plan)
+    with _carrying_on(plan):
+        done = carry_on(_begun(plan, journal), _node(executor, folder), progress=_line if output == "text" else None)
+    _say(done, output, plan)
 
 
 @click.command()
-@_plan
+@plan_argument
 @_executor
 @_folder
 @_journal
-@_format
+@output_format()
 def rollback(*, plan: str, executor: str, folder: Path | None, journal: Path | None, output: str) -> None:
-    """Undo all that an apply of PLAN did, last step first."""
+    """Undo all that an apply of PLAN did, last step first.
+
+    \b
+    simkit rollback plan.json --executor local
+
+    Exit status: 0 the node is as it was, 1 a step could not be undone, 2 bad input, or PLAN was not applied.
+    """
     from simkit.executors.apply import rollback as undo
 
-    _say(undo(_beside(plan, journal), _node(executor, folder), progress=_line if output == "text" else None), output, plan)
+    with _carrying_on(plan):
+        done = undo(_begun(plan, journal), _node(executor, folder), progress=_line if output == "text" else None)
+    _say(done, output, plan)

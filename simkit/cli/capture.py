@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from simkit.cli.options import complete_host
+from simkit.cli.options import Word, complete_host, output_file
+from simkit.cli.output import to_stdout, write
+from simkit.errors import InputError
+from simkit.formats.source import READERS
 
 
 @click.command()
@@ -20,9 +22,9 @@ from simkit.cli.options import complete_host
     shell_complete=complete_host,
     help="This machine, or any file or folder that a reader understands.",
 )
-@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Where to write; standard output if left out.")
-@click.option("--format", "output", type=click.Choice(["yaml", "json"]), help="By the file's ending; YAML if left out.")
-@click.option("--reader", metavar="NAME", help="Force a reader instead of finding it from the content.")
+@output_file("Where to write; standard output if left out.")
+@click.option("--format", "output", type=Word(["yaml", "json"]), help="By the file's ending; YAML if left out.")
+@click.option("--reader", type=Word(READERS), metavar="NAME", help=f"Force a reader instead of finding it from the content: {', '.join(READERS)}.")
 def capture(*, source: str, target: Path | None, output: str | None, reader: str | None) -> None:
     """Read the facts of a node into a portable snapshot.
 
@@ -31,6 +33,8 @@ def capture(*, source: str, target: Path | None, output: str | None, reader: str
     \b
     simkit capture -o here.yaml
     simkit capture --from node7-sysfs.tar.bz2 -o node7.yaml
+
+    Exit status: 0 captured, 2 the source cannot be read.
     """
     from simkit.formats.native import dump_host
     from simkit.formats.source import open_host
@@ -40,15 +44,14 @@ def capture(*, source: str, target: Path | None, output: str | None, reader: str
 
         host = capture_local()
     elif source.startswith("ssh://"):
-        raise click.UsageError("capturing over SSH is not built yet; run `simkit capture` there and copy the file")
+        raise InputError("capturing over SSH is not built yet", remedy="run `simkit capture -o node.yaml` there and copy the file")
     else:
         host = open_host(source, reader=reader)
     style = output or ("json" if target is not None and target.suffix == ".json" else "yaml")
     text = dump_host(host, style="json" if style == "json" else "yaml")
-    if target is None:
-        sys.stdout.write(text)
+    write(text, target)
+    if to_stdout(target):
         return
-    target.write_text(text, encoding="utf-8")
     from simkit.cli.summary import unknowns
     from simkit.formats.draw_text import headline
 
@@ -56,4 +59,3 @@ def capture(*, source: str, target: Path | None, output: str | None, reader: str
     for line in unknowns(host):
         click.echo(f"unknown: {line}")
     click.echo(f"written to {target}; look at it with `simkit show {target}`")
-

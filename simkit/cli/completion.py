@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import click
 
+from simkit.cli.options import Word
+
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=Word(["bash", "zsh", "fish"]))
 def completion(*, shell: str) -> None:
     """Print a completion script for your shell.
 
     \b
     simkit completion bash > ~/.local/share/bash-completion/completions/simkit
+    simkit completion zsh > ~/.zfunc/_simkit
+    simkit completion fish > ~/.config/fish/completions/simkit.fish
+
+    Exit status: 0 printed.
     """
     from click.shell_completion import get_completion_class
 

@@ -34,7 +34,13 @@ HOST, WISH, FITTING, POLICY = "hgx-h100", "three-guests", "two-guests", "demo"
     help="Where plan, artefacts and page are written.",
 )
 def demo(*, folder: Path) -> None:
-    """Tell the whole story on a shipped machine: node, wish, answer, proof, artefacts, change."""
+    """Tell the whole story on a shipped machine: node, wish, answer, proof, artefacts, change.
+
+    \b
+    simkit demo -o simkit-demo
+
+    Exit status: 0 told, 2 the folder cannot be written.
+    """
     from simkit.formats.source import open_host, open_policy, open_workload
 
     host, policy = open_host(HOST), open_policy(POLICY)

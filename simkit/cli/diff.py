@@ -16,20 +16,27 @@ from simkit.cli.output import print_json
 @output_format()
 @host_options
 def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
-    """In what two hosts differ, fact by fact. Exit status 1 if they do."""
-    from simkit.cli import documents
-    from simkit.semantics.diff import diff as compare
+    """In what two hosts differ, fact by fact, in the words of a snapshot.
 
-    changes = compare(stated.open(before), stated.open(after))
+    \b
+    simkit diff before.yaml after.yaml
+
+    Exit status: 0 no difference, 1 they differ, 2 bad input.
+    """
+    from simkit.cli import documents
+    from simkit.formats import fact
+
+    differences = documents.differences(stated.open(before), stated.open(after))
     if output == "json":
-        print_json({"before": before, "after": after, "differences": [documents.change(change) for change in changes]})
-    elif not changes:
+        print_json({"before": before, "after": after, "differences": differences})
+    elif not differences:
         click.echo("no difference")
     else:
-        for change in changes:
-            if change.field:
-                click.echo(f"{change.subject} {change.field}: {documents.plain(change.before)} → {documents.plain(change.after)}")
+        for each in differences:
+            if each["field"]:
+                click.echo(f"{each['subject']} {each['field']}: {fact.text(each['before'])} → {fact.text(each['after'])}")
             else:
-                click.echo(f"only in {after if change.before is None else before}: {change.subject} {change.after or change.before}")
-        click.echo(f"{len(changes)} difference{'s' * (len(changes) > 1)}")
-    sys.exit(1 if changes else 0)
+                side, whole = (after, each["after"]) if each["before"] is None else (before, each["before"])
+                click.echo(f"only in {side}: {each['subject']} {whole.get('name') or fact.text({key: value for key, value in whole.items() if key != 'id'})}")
+        click.echo(f"{len(differences)} difference{'s' * (len(differences) > 1)}")
+    sys.exit(1 if differences else 0)

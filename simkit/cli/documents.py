@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from simkit.formats import fact
+from simkit.formats.emit import to_json
+from simkit.formats.native import host_document
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
 from simkit.model.route import PeerClass, Route
-from simkit.semantics.diff import Change
+from simkit.semantics.diff import diff
 from simkit.verify.report import Finding, Report
 
 Document = dict[str, Any]
@@ -100,16 +103,18 @@ def _finding(finding: Finding) -> Document:
     }
 
 
-def change(difference: Change) -> Document:
-    """One entry of the document of `simkit diff`."""
-    return {"subject": difference.subject, "field": difference.field, "before": plain(difference.before), "after": plain(difference.after)}
-
-
-def plain(value: object) -> str | None:
-    """A fact as short text; None stays None, long lists are counted."""
-    if isinstance(value, tuple) and len(value) > 4:
-        return f"{len(value)} entries"
-    return None if value is None else str(value)
+def differences(before: Host, after: Host) -> list[Document]:
+    """The entries of the document of `simkit diff`, each value as a snapshot writes it; null is what a snapshot leaves out."""
+    old, new = (fact.Facts(to_json(host_document(host))) for host in (before, after))
+    found: list[Document] = []
+    for change in diff(before, after):
+        subject, field = change.subject, change.field
+        if not field:
+            found.append({"subject": subject, "field": "", "before": old.whole(subject), "after": new.whole(subject)})
+            continue
+        for key, was, is_now in fact.parts(old.at(subject, field), new.at(subject, field), fact.key(field)):
+            found.append({"subject": subject, "field": key, "before": was, "after": is_now})
+    return found
 
 
 def _assumption(assumption: Assumption) -> Document:

@@ -19,7 +19,9 @@ def groups(*, hosts: tuple[str, ...], output: str, stated: Stated) -> None:
 
     \b
     simkit groups hgx-h100
-    simkit groups /sys --kernel 6.12 --format json
+    simkit groups node7.yaml node8.yaml --kernel 6.12 --format json
+
+    Exit status: 0 answered (also where the answer rests on assumptions or is ambiguous: it says so), 2 bad input.
     """
     from simkit.cli import documents
     from simkit.formats import draw_text

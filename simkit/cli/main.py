@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
 from simkit import __version__
-from simkit.errors import SimkitError
+from simkit.cli import streams
+from simkit.cli.faults import Interrupted, ReaderGone, paragraph
+from simkit.errors import UnknownName
 
 _COMMANDS = {
     "capture": "Facts of a node, to a portable snapshot.",
@@ -46,6 +49,21 @@ class _Lazy(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in _COMMANDS:
+            near = get_close_matches(args[0], _COMMANDS, 2)
+            raise UnknownName(f"there is no command {args[0]!r}", remedy=f"did you mean {' or '.join(near)}?" if near else "`simkit --help` lists them")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what stops it from outside is named before click takes it for a plain failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone("standard output was closed") from error
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -64,23 +82,28 @@ def cli(*, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: errors of ours become one paragraph on stderr and their exit status."""
+    """Entry point: whatever stands in the way becomes one paragraph on stderr and an exit status; `--debug`, anywhere, shows the traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    streams.prepare()
     try:
-        cli.main(args=given, prog_name="simkit", standalone_mode=True)
-    except SimkitError as error:
-        if debug:
+        status = _run([argument for argument in given if argument != "--debug"])
+        streams.finish()
+    except (Exception, KeyboardInterrupt) as error:
+        told = paragraph(error)
+        if told is None or (debug and told[0]):
             raise
-        click.echo(f"simkit: {error}", err=True)
-        sys.exit(error.exit_status)
-    except OSError as error:
-        if debug:
-            raise
-        click.echo(f"simkit: {error.filename or 'a file'}: {error.strerror or error}; check the path, its permissions and the room on its disk", err=True)
-        sys.exit(2)
-    except RecursionError:
-        if debug:
-            raise
-        click.echo("simkit: the input is nested deeper than simkit reads; flatten it", err=True)
-        sys.exit(2)
+        text, status = told
+        if isinstance(error, OSError | ReaderGone):
+            streams.abandon()
+        if text:
+            click.echo(text, err=True)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        ended = cli.main(args=arguments, prog_name="simkit", standalone_mode=False)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    return ended if isinstance(ended, int) else 0

@@ -4,31 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from simkit.formats.source import READERS
 from simkit.model.host import Host
+from simkit.model.plan import Plan
 from simkit.model.platform import IommuKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def output_format(*choices: str) -> Callable[[F], F]:
+class Word(click.Choice[str]):
+    """One of a few words; a wrong one is answered with what was probably meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """The words there are, and the near one."""
+        near = get_close_matches(str(value), self.choices, 1)
+        return f"{str(value)!r} is not one of {', '.join(self.choices)}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _release(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A kernel release; refused is what no rule could be chosen by."""
+    from simkit.semantics.kernel import release
+
+    if value is not None and release(value) is None:
+        raise click.BadParameter(f"{value!r} is no kernel release; write it as `uname -r` does, for example 6.8.0-45-generic")
+    return value
+
+
+def output_format() -> Callable[[F], F]:
     """`--format`, text by default."""
-    return click.option(
-        "--format", "output", type=click.Choice(choices or ("text", "json")), default="text", show_default=True, help="For people, or for programs."
-    )
+    return click.option("--format", "output", type=Word(["text", "json"]), default="text", show_default=True, help="For people, or for programs.")
+
+
+def output_file(words: str) -> Callable[[F], F]:
+    """`-o`: a file, or - for standard output."""
+    return click.option("-o", "--output", "target", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help=words)
 
 
 def host_options(command: F) -> F:
     """`--reader`, `--kernel`, `--cmdline`, `--iommu`, handed on as one `stated: Stated`."""
 
-    @click.option("--reader", metavar="NAME", help="Force a reader instead of finding it from the content.")
-    @click.option("--kernel", metavar="RELEASE", help="Kernel release, as `uname -r` says it, where the source does not tell.")
-    @click.option("--cmdline", metavar="TEXT", help="Kernel command line, where the source does not tell.")
-    @click.option("--iommu", type=click.Choice([kind.value for kind in IommuKind]), help="The IOMMU, where the source does not tell.")
+    @click.option("--reader", type=Word(READERS), metavar="NAME", help=f"Force a reader instead of finding it from the content: {', '.join(READERS)}.")
+    @click.option("--kernel", callback=_release, metavar="RELEASE", help="State the kernel release, as `uname -r` says it; counts before the source's.")
+    @click.option("--cmdline", metavar="TEXT", help="State the kernel command line; counts before the source's.")
+    @click.option("--iommu", type=Word([kind.value for kind in IommuKind]), help="State the IOMMU; counts before the source's.")
     @wraps(command)
     def wrapper(*args: Any, reader: str | None, kernel: str | None, cmdline: str | None, iommu: str | None, **kwargs: Any) -> Any:
         return command(*args, stated=Stated(reader, kernel, cmdline, iommu), **kwargs)
@@ -54,18 +79,38 @@ class Stated:
         """Read a HOST argument and put the stated facts on it."""
         from simkit.formats.source import open_host
 
-        host: Host = open_host(source, reader=self.reader)
+        return self.put(open_host(source, reader=self.reader))
+
+    def open_plan_or_host(self, source: str) -> Plan | Host:
+        """The same for a HOST|plan.json argument: on a plan, what is stated is stated of its host."""
+        from simkit.formats.source import open_plan_or_host
+
+        found = open_plan_or_host(source, reader=self.reader)
+        return self.put(found) if isinstance(found, Host) else replace(found, host=self.put(found.host))
+
+    def put(self, host: Host) -> Host:
+        """The host with what is stated in the place of what its source tells."""
         return replace(host, **self.facts) if self.facts else host  # type: ignore[arg-type]
 
 
-def complete_host(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
-    """Shell completion: shipped names, then files."""
-    from click.shell_completion import CompletionItem
-
-    from simkit.formats.source import shipped
-
-    return [CompletionItem(name) for name in shipped("hosts") if name.startswith(incomplete)] + [CompletionItem(incomplete, type="file")]
+Complete = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
+def shipped_or_file(kind: str) -> Complete:
+    """Shell completion: a shipped thing's name or a file. The file stands first, since bash's script forgets what stands before it."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from simkit.formats.source import shipped
+
+        names = [CompletionItem(name) for name in shipped(kind) if name.startswith(incomplete)]
+        return [CompletionItem(incomplete, type="file"), *names]
+
+    return complete
+
+
+complete_host = shipped_or_file("hosts")
 host_argument = click.argument("host", shell_complete=complete_host)
 hosts_argument = click.argument("hosts", metavar="HOST...", nargs=-1, required=True, shell_complete=complete_host)
+plan_argument = click.argument("plan", type=click.Path(dir_okay=False, allow_dash=True))

@@ -19,6 +19,8 @@ def record(*, host: str, folder: Path, stated: Stated) -> None:
     \b
     simkit record hgx-h100 node/
     simkit apply plan.json --executor recorded --node node/
+
+    Exit status: 0 recorded, 2 bad input or a folder that cannot be written.
     """
     from simkit.formats.sysfs_tree import write
 

@@ -6,22 +6,25 @@ from pathlib import Path
 
 import click
 
+from simkit.cli.options import Word, output_format, plan_argument
 from simkit.cli.output import print_json
 from simkit.formats.render import TARGETS
 
 
 @click.command()
-@click.argument("plan", type=click.Path(exists=True, dir_okay=False))
-@click.option("--to", "target", type=click.Choice(TARGETS), required=True)
+@plan_argument
+@click.option("--to", "target", type=Word(TARGETS), required=True, help="For which program.")
 @click.option("--guest", metavar="NAME", help="One guest; all of them if left out.")
 @click.option("-o", "--output", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder instead of standard output.")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_format()
 def render(*, plan: str, target: str, guest: str | None, folder: Path | None, output: str) -> None:
     """A plan as the files that other programs take.
 
     \b
     simkit render plan.json --to qemu --guest train
     simkit render plan.json --to kata -o out/
+
+    Exit status: 0 rendered, 2 bad input.
     """
     from simkit.formats.render import artefacts
     from simkit.formats.source import open_plan

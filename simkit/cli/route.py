@@ -18,7 +18,9 @@ def route(*, host: str, source: str, target: str, output: str, stated: Stated) -
     """The way of a memory request from function SRC to the memory of function DST.
 
     \b
-    simkit route hgx-h100 0000:05:00.0 0000:0a:00.0
+    simkit route hgx-h100 0000:03:00.0 0000:04:00.0
+
+    Exit status: 0 answered, 2 bad input.
     """
     from simkit.cli import documents
     from simkit.model.address import Address

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from simkit.cli.options import Stated, complete_host, host_options, output_format
-from simkit.cli.output import print_json
+from simkit.cli.options import Stated, Word, complete_host, host_options, output_file, output_format
+from simkit.cli.output import print_json, to_stdout, write
+from simkit.errors import InputError
+from simkit.model.group import Grouping, Status
 from simkit.model.host import Host
 
 
 @click.command()
 @click.argument("hosts", metavar="[HOST]...", nargs=-1, shell_complete=complete_host)
-@click.option("--as", "view", type=click.Choice(["tree", "groups", "p2p", "svg", "html"]), default="tree", show_default=True)
+@click.option("--as", "view", type=Word(["tree", "groups", "p2p", "svg", "html"]), default="tree", show_default=True, help="What is drawn.")
 @click.option("--all", "whole", is_flag=True, help="Every function, not only branches with GPUs, NICs, NVSwitches and disks.")
-@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file (SVG, HTML).")
+@output_file("Write to a file in place of standard output; one HOST only.")
 @output_format()
 @host_options
 def show(*, hosts: tuple[str, ...], view: str, whole: bool, target: Path | None, output: str, stated: Stated) -> None:
-    """Draw a host. Without a HOST, list the shipped ones."""
+    """Draw a host. Without a HOST, list the shipped ones.
+
+    As JSON: `tree` is the whole snapshot, `groups` and `p2p` are answers (`simkit schema host`, `groups`, `p2p`); pictures have none.
+
+    \b
+    simkit show hgx-h100
+    simkit show here.yaml --as p2p --format json
+    simkit show topo.xml --as html -o topo.html
+
+    Exit status: 0 drawn, 2 bad input.
+    """
     if not hosts:
         _list(output)
         return
     if target is not None and len(hosts) > 1:
-        raise click.UsageError("-o takes one HOST; draw several one by one")
+        raise InputError("-o takes one HOST", remedy="draw several one by one")
+    if output == "json" and view in ("svg", "html"):
+        raise InputError(f"--as {view} is a picture and has no JSON", remedy="leave --format out, or draw as tree, groups or p2p")
     for source in hosts:
         host = stated.open(source)
-        if output == "json" and view in ("tree", "groups", "p2p"):
-            print_json(_document(source, host, view))
-            continue
-        text = _text(host, view, whole=whole)
-        if target is None:
-            click.echo(text)
+        if output == "json":
+            print_json(_document(source, host, view), target)
+        elif view in ("svg", "html") or not to_stdout(target):
+            write(_text(source, host, view, whole=whole) + "\n", target)
         else:
-            target.write_text(text + "\n", encoding="utf-8")
-            click.echo(f"written to {target}")
+            click.echo(_text(source, host, view, whole=whole))
+    if not to_stdout(target):
+        click.echo(f"written to {target}")
 
 
 def _list(output: str) -> None:
@@ -61,20 +73,21 @@ def _document(source: str, host: Host, view: str) -> dict[str, object]:
 
         answer = matrix(host, peers(host))
         return documents.p2p(host, answer.functions, answer.nearness, answer.bandwidth_gbps)
-    from simkit.formats.native import dump_host
+    from simkit.formats.emit import to_json
+    from simkit.formats.native import host_document
 
-    document: dict[str, object] = json.loads(dump_host(host, style="json"))
+    document: dict[str, object] = to_json(host_document(host))
     return document
 
 
 def peers(host: Host) -> tuple:  # type: ignore[type-arg]
-    """The functions of the peer-to-peer matrix: GPUs, then NICs, then NVMe disks; virtual ones left out."""
+    """The functions of the peer-to-peer matrix: GPUs, then NICs; virtual ones left out."""
     from simkit.model.function import Kind
 
     return tuple(function.address for kind in (Kind.GPU, Kind.NIC) for function in host.of_kind(kind) if not function.is_vf)
 
 
-def _text(host: Host, view: str, *, whole: bool) -> str:
+def _text(source: str, host: Host, view: str, *, whole: bool) -> str:
     from simkit.formats import draw_text
     from simkit.semantics.groups import groups
 
@@ -97,4 +110,17 @@ def _text(host: Host, view: str, *, whole: bool) -> str:
 
     missing = [f"unknown: {line}" for line in unknowns(host)]
     assumed = [f"assumed: {line}" for line in host.assumed]
-    return "\n".join([draw_text.headline(host), "", draw_text.tree(host, grouping, whole=whole), *([""] if missing or assumed else []), *missing, *assumed])
+    notes = [*_of_groups(source, grouping), *missing, *assumed]
+    return "\n".join([draw_text.headline(host), "", draw_text.tree(host, grouping, whole=whole), *([""] if notes else []), *notes])
+
+
+def _of_groups(source: str, grouping: Grouping) -> list[str]:
+    """What the drawn group numbers rest on, where no kernel reported them."""
+    if grouping.reported or not grouping.groups:
+        return []
+    certainty = {
+        Status.EXACT: "",
+        Status.ASSUMED: f", on {len(grouping.assumptions)} assumptions",
+        Status.AMBIGUOUS: f"; what is not known matters: {len(grouping.groups)} groups at the coarsest, which is drawn, {len(grouping.finest)} at the finest",
+    }
+    return [f"groups: #n is predicted, as Linux {grouping.kernel} would build it{certainty[grouping.status]} (simkit groups {source})"]

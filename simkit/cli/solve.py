@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from simkit.cli.options import Stated, host_options, output_format
-from simkit.cli.output import fold, print_json
+from simkit.cli.options import Stated, complete_host, host_options, output_file, output_format, shipped_or_file
+from simkit.cli.output import fold, print_json, to_stdout, write
+from simkit.errors import InputError
 from simkit.model.plan import Plan
 from simkit.solve.answer import Infeasible, Planned, Undecided
 
 
 @click.command()
-@click.argument("workload")
-@click.option("--host", "hosts", multiple=True, required=True, metavar="HOST", help="Where the guests are to run.")
-@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan here.")
+@click.argument("workload", shell_complete=shipped_or_file("workloads"))
+@click.option("--host", "hosts", multiple=True, required=True, metavar="HOST", shell_complete=complete_host, help="Where the guests are to run.")
+@output_file("Write the plan here; with - it goes to standard output, and what is said about it to standard error.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same plan.")
 @output_format()
 @host_options
@@ -27,8 +29,9 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
 
     \b
     simkit solve two-guests --host hgx-h100 -o plan.json
+    simkit solve two-guests --host hgx-h100 -o - | simkit verify - --policy isolation
 
-    Exit status: 0 planned, 1 infeasible, 3 undecided.
+    Exit status: 0 planned, 1 infeasible, 2 bad input, 3 undecided.
     """
     from simkit.formats.plan import dump_plan
     from simkit.formats.source import open_workload
@@ -36,17 +39,21 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
     from simkit.solve.solve import solve as find
 
     if len(hosts) > 1:
-        raise click.UsageError("one --host for now: guests are not yet spread over several hosts")
+        raise InputError("one --host for now: guests are not yet spread over several hosts", remedy="solve for each host in turn")
+    plan_to_stdout = target is not None and to_stdout(target)
+    if plan_to_stdout and output == "json":
+        raise InputError("-o - and --format json would both write to standard output", remedy="the JSON answer holds the plan: leave -o out")
     answer = find(open_workload(workload), stated.open(hosts[0]), seed=seed)
     plan = with_steps(answer.plan) if isinstance(answer, Planned) else None
     if plan is not None and target is not None:
-        target.write_text(dump_plan(plan), encoding="utf-8")
+        write(dump_plan(plan), target)
     if output == "json":
         print_json(document(answer, plan))
     else:
-        click.echo(describe(answer, plan))
-        if plan is not None and target is not None:
-            click.echo(f"\nwritten to {target}; next: simkit verify {target} --policy isolation · simkit render {target} --to qemu")
+        say = partial(click.echo, err=plan_to_stdout)
+        say(describe(answer, plan))
+        if plan is not None and target is not None and not plan_to_stdout:
+            say(f"\nwritten to {target}; next: simkit verify {target} --policy isolation · simkit render {target} --to qemu")
     sys.exit({Planned: 0, Infeasible: 1, Undecided: 3}[type(answer)])
 
 
@@ -57,7 +64,8 @@ def document(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> dic
     match answer:
         case Planned():
             assert plan is not None
-            return {"answer": "planned", "plan": json.loads(dump_plan(plan)), "because": list(answer.because), "relaxations": [], "reason": None}
+            because = [{"text": text, "where": []} for text in answer.because]
+            return {"answer": "planned", "plan": json.loads(dump_plan(plan)), "because": because, "relaxations": [], "reason": None}
         case Infeasible():
             because = [{"text": reason.text, "where": [str(place) for place in reason.places]} for reason in answer.because]
             relaxations = [{"text": relaxation.text, "cost": relaxation.cost} for relaxation in answer.relaxations]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simkit.cli.options import Stated, complete_host, host_options, output_format
+from simkit.cli.options import Stated, complete_host, host_options, output_format, shipped_or_file
 from simkit.cli.output import print_json
+from simkit.errors import InputError
 from simkit.verify.report import Finding, Outcome, Report, Verdict
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESI
 
 @click.command()
 @click.argument("subject", metavar="HOST|plan.json", shell_complete=complete_host)
-@click.option("--policy", required=True, metavar="POLICY", help="A shipped policy's name, or a file.")
+@click.option("--policy", required=True, metavar="POLICY", shell_complete=shipped_or_file("policies"), help="A shipped policy's name, or a file.")
 @click.option(
     "--acs", "acs", multiple=True, metavar="ADDR=BITS", help="What if: ACS Control of a port, for example 0000:3a:01.0=SV,RR,CR,UF or 0000:3a:01.0= for off."
 )
@@ -30,14 +31,19 @@ _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESI
 def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stated: Stated) -> None:
     """Decide every rule of a policy over a host, or over what a plan makes of its host.
 
-    Exit status: 0 pass (also with residual risk), 1 something is violated, 3 nothing is, but something could not be decided.
+    \b
+    simkit verify plan.json --policy isolation
+    simkit verify hgx-h100 --policy fabric --acs 0000:02:00.0=
+
+    Exit status: 0 pass (also with residual risk), 1 something is violated, 2 bad input, 3 nothing is violated, but
+    something could not be decided.
     """
     from simkit.cli import documents
-    from simkit.formats.source import open_plan_or_host, open_policy
+    from simkit.formats.source import open_policy
     from simkit.model.plan import Plan
     from simkit.verify.verify import verify as decide
 
-    found = open_plan_or_host(subject, host=stated.open)
+    found = stated.open_plan_or_host(subject)
     if acs:
         found = _what_if(found, acs)
     report = decide(found, open_policy(policy))
@@ -53,17 +59,17 @@ def _what_if(subject: Plan | Host, changes: tuple[str, ...]) -> Plan | Host:
     from simkit.formats.values import parse_acs
     from simkit.model.address import Address
     from simkit.model.plan import Plan
-    from simkit.semantics.outcome import with_acs
+    from simkit.semantics.what_if import with_control
 
-    writes = []
+    controls = {}
     for change in changes:
         port, equals, bits = change.partition("=")
         if not equals:
-            raise click.UsageError(f"--acs {change}: write ADDRESS=BITS, with nothing after = for all bits off")
-        writes.append((Address.parse(port), 0x7F, int(parse_acs(bits))))
+            raise InputError(f"--acs {change} says no bits", remedy="write ADDRESS=BITS, with nothing after = for all bits off")
+        controls[Address.parse(port)] = parse_acs(bits)
     if isinstance(subject, Plan):
-        return replace(subject, host=with_acs(subject.host, writes))
-    return with_acs(subject, writes)
+        return replace(subject, host=with_control(subject.host, controls))
+    return with_control(subject, controls)
 
 
 def describe(report: Report, *, of_plan: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 from simkit.errors import UnreadableSource
@@ -14,6 +14,8 @@ from simkit.model.policy import Policy
 from simkit.model.workload import Workload
 
 MOST_BYTES = 256 << 20
+STDIN = "-"
+"""A source that means standard input."""
 READERS = ("native", "plan", "sysfs", "hwloc", "nccl")
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
@@ -22,12 +24,18 @@ __all__ = ["READERS", "open_host", "open_plan", "open_plan_or_host", "open_polic
 
 
 def open_host(source: str, *, reader: str | None = None) -> Host:
-    """Read a HOST: a shipped name, a snapshot, a plan (its host), a sysfs tree as folder or tar, hwloc or NCCL XML.
+    """Read a HOST: a shipped name, a snapshot, a plan (its host), a sysfs tree as folder or tar, hwloc or NCCL XML; `-` is standard input.
 
     Raises:
         InputError: in one of its kinds, with what to do about it.
     """
-    path = find("hosts", source)
+    found = open_plan_or_host(source, reader=reader)
+    return found.host if isinstance(found, Plan) else found
+
+
+def open_plan_or_host(source: str, *, reader: str | None = None) -> Plan | Host:
+    """A plan where the source is one, otherwise a host, as `open_host` reads it."""
+    path = _place("hosts", source)
     if reader is not None and reader not in READERS:
         raise UnreadableSource(f"there is no reader {reader!r}", remedy=f"readers are {', '.join(READERS)}")
     name = path.name.split(".")[0] or str(path)
@@ -39,6 +47,8 @@ def open_host(source: str, *, reader: str | None = None) -> Host:
     data = _bytes(path)
     match reader or recognise(data, source):
         case "sysfs":
+            if source == STDIN:
+                raise UnreadableSource("a tar cannot be read from standard input", remedy="give the file")
             from simkit.formats.files import TarFiles
             from simkit.formats.sysfs import read
 
@@ -54,7 +64,7 @@ def open_host(source: str, *, reader: str | None = None) -> Host:
         case "plan":
             from simkit.formats.plan import load_plan
 
-            return load_plan(_text(data, source), source=source).host
+            return load_plan(_text(data, source), source=source)
     from simkit.formats.native import load_host
 
     return load_host(_text(data, source), source=str(path) if path.exists() and source != str(path) else source)
@@ -101,7 +111,16 @@ def _guess(start: bytes) -> str:
     return ""
 
 
+def _place(kind: str, source: str) -> Path:
+    return Path(STDIN) if source == STDIN else find(kind, source)
+
+
 def _bytes(path: Path) -> bytes:
+    if str(path) == STDIN:
+        data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UnreadableSource(f"standard input has over {MOST_BYTES >> 20} MiB", remedy="is this the right file?")
+        return data
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UnreadableSource(f"the file has over {MOST_BYTES >> 20} MiB", where=str(path), remedy="is this the right file?")
@@ -121,7 +140,7 @@ def open_workload(source: str) -> Workload:
     """Read a workload by shipped name or file."""
     from simkit.formats.workload import load_workload
 
-    path = find("workloads", source)
+    path = _place("workloads", source)
     return load_workload(_text(_bytes(path), source), source=str(path))
 
 
@@ -129,7 +148,7 @@ def open_policy(source: str) -> Policy:
     """Read a policy by shipped name or file."""
     from simkit.formats.policy import load_policy
 
-    path = find("policies", source)
+    path = _place("policies", source)
     return load_policy(_text(_bytes(path), source), source=str(path))
 
 
@@ -139,11 +158,3 @@ def open_plan(source: str) -> Plan:
 
     path = Path(source)
     return load_plan(_text(_bytes(path), source), source=source)
-
-
-def open_plan_or_host(source: str, *, host: Callable[[str], Host] = open_host) -> Plan | Host:
-    """A plan where the file is one, otherwise a HOST, opened by `host`."""
-    path = Path(source)
-    if path.is_file() and not _bytes(path).startswith(_TAR_MAGIC) and (data := _bytes(path).lstrip()).startswith(b"{") and b'"plan/1"' in data:
-        return open_plan(source)
-    return host(source)

@@ -1,0 +1,119 @@
+"""How the command line is used: examples that work, words that are nearly right, standard input and output, what users state."""
+
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from simkit.cli.main import cli, main
+from simkit.formats.source import shipped
+
+CONTEXT = click.Context(cli)
+COMMANDS = {name: cli.get_command(CONTEXT, name) for name in cli.list_commands(CONTEXT)}
+EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in re.findall(r"^ +simkit (.+)$", command.help, re.MULTILINE)]
+
+
+def run(*arguments: str, given: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(cli, list(arguments), input=given)
+
+
+def complaint(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_a_purpose_an_example_and_the_exit_statuses(name: str) -> None:
+    text = run(name, "--help").output
+    assert "Exit status: 0" in text
+    assert any(command == name for command, _ in EXAMPLES)
+    assert all(option.help for option in COMMANDS[name].params if option.param_type_name == "option"), name
+
+
+def test_the_examples_of_help_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as it stands, in a folder where the files that it names are there; those that write to this machine only as far as their options go."""
+    monkeypatch.chdir(tmp_path)
+    run("solve", "two-guests", "--host", "hgx-h100", "-o", "plan.json")
+    for file in ("here.yaml", "node7.yaml", "node8.yaml", "before.yaml", "after.yaml", "topo.xml", "node7-sysfs.tar.bz2"):
+        run("capture", "--from", "edge-single", "-o", file)
+    tried = [example for _, example in EXAMPLES if "local" not in example and "status" not in example and "|" not in example and ">" not in example]
+    assert len(tried) >= 19
+    for example in sorted(tried, key=lambda example: not example.startswith("record")):
+        result = run(*example.split())
+        assert result.exit_code in (0, 1), (example, result.output)
+        assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit), example
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("shwo",), "there is no command 'shwo'; did you mean show?"),
+    (("show", "hgx-h100", "--as", "sgv"), "did you mean svg?"),
+    (("groups", "hgx-h100", "--reader", "hwlok"), "did you mean hwloc?"),
+    (("render", "plan.json", "--to", "quemu"), "did you mean qemu?"),
+    (("groups", "hgx-h100", "--kernel", "banana"), "write it as `uname -r` does"),
+    (("show", "edge-single", "--as", "svg", "--format", "json"), "has no JSON"),
+    (("show", "edge-single", "rtx-pro-8", "-o", "x"), "draw several one by one"),
+    (("solve", "two-guests", "--host", "hgx-h100", "-o", "-", "--format", "json"), "leave -o out"),
+    (("verify", "hgx-h100", "--policy", "fabric", "--acs", "0000:03:00.0=SV"), "has no ACS capability to set"),
+    (("verify", "hgx-h100", "--policy", "fabric", "--acs", "0000:02:00.0=SV,0x80"), "does not implement ACS 0x80"),
+    (("status", "nowhere.json"), "was not applied"),
+    (("apply", "-", "--executor", "recorded", "--node", "."), "--journal"),
+    (("capture", "--from", "ssh://node7"), "not built yet"),
+    (("solve", "two-guests"), "missing option '--host'"),
+])
+def test_bad_use_is_one_line_that_says_what_to_do(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = complaint(*arguments, capsys=capsys)
+    assert words in text
+    assert text.count("\n") == 1
+
+
+def test_what_is_stated_counts_on_a_plan_too(tmp_path: Path) -> None:
+    plan = str(tmp_path / "plan.json")
+    run("solve", "two-guests", "--host", "hgx-h100", "-o", plan)
+    with_iommu, without = (json.loads(run("verify", plan, "--policy", "isolation", "--format", "json", *more).output) for more in ((), ("--iommu", "none")))
+    assert with_iommu["verdict"] == "pass"
+    assert without["verdict"] == "fail"
+
+
+def test_standard_input_and_output_are_a_dash(tmp_path: Path) -> None:
+    plan = run("solve", "two-guests", "--host", "hgx-h100", "-o", "-").stdout
+    assert json.loads(plan)["simkit"] == "plan/1"
+    assert run("verify", "-", "--policy", "isolation", given=plan).exit_code == 0
+    assert run("render", "-", "--to", "script", given=plan).exit_code == 0
+    host = run("capture", "--from", "edge-single", "-o", "-").stdout
+    assert host == run("capture", "--from", "edge-single").stdout
+    assert run("groups", "-", "--format", "json", given=host).exit_code == 0
+    assert run("show", "edge-single", "--as", "p2p", "-o", "-").output == run("show", "edge-single", "--as", "p2p").output
+    run("show", "edge-single", "--as", "p2p", "--format", "json", "-o", str(tmp_path / "p2p.json"))
+    assert json.loads((tmp_path / "p2p.json").read_text())["functions"]
+
+
+def test_a_difference_is_said_in_the_words_of_a_snapshot() -> None:
+    text = run("diff", "hgx-h100", "hgx-a100").output
+    assert "0000:00:01.1 link.speed: 32 GT/s → 16 GT/s" in text
+    assert "numa node 0 memory: 1152 GiB → 128 GiB" in text
+    assert "only in hgx-a100: numa node 2 cpus 32-47,160-175, memory 128 GiB" in text
+    assert not re.search(r"\w+\(|<", text)
+    found = json.loads(run("diff", "edge-single", "split-roots", "--format", "json").output)["differences"]
+    assert {"subject": "host", "field": "tees", "before": [], "after": [{"kind": "tdx"}]} in found
+
+
+@pytest.mark.parametrize(("words", "there"), [
+    (("show", "hg"), {"hgx-a100", "hgx-h100"}),
+    (("solve", ""), set(shipped("workloads"))),
+    (("verify", "plan.json", "--policy", ""), set(shipped("policies"))),
+    (("solve", "two-guests", "--host", "rt"), {"rtx-pro-8"}),
+    (("schema", "gr"), {"groups"}),
+    (("show", "x", "--as", "t"), {"tree"}),
+])
+def test_completion_offers_names_and_files(words: tuple[str, ...], there: set[str]) -> None:
+    environment = {"_SIMKIT_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(("simkit", *words)), "COMP_CWORD": str(len(words))}
+    lines = CliRunner().invoke(cli, prog_name="simkit", env=environment).output.splitlines()
+    assert {line.removeprefix("plain,") for line in lines if line.startswith("plain,")} == there
+    assert not any(line.startswith("file,") for line in lines[1:]), "bash's script forgets the names that stand before a file"
