@@ -98,3 +98,67 @@ def test_console(root):
     file(root, f"sys/bus/pci/devices/{GPU}/boot_vga", "1\n")
     file(root, f"sys/bus/pci/devices/{PEER}/boot_vga", "0\n")
     assert in_use(LocalNode(root)) == {GPU: "the console (boot_vga)"}
+
+
+def test_zfs_does_not_tell_which_disks_so_all_may_be(root):
+    disk(root, DISK, "nvme/nvme0/nvme0n1/nvme0n1p3")
+    file(root, "proc/self/mountinfo", "29 1 0:25 / / rw - zfs rpool/ROOT/debian rw\n")
+    assert in_use(LocalNode(root)) == {DISK: "a disk that may be in the ZFS pool rpool, mounted at /: the kernel does not tell which disks are"}
+
+
+def test_btrfs_over_two_disks_and_bcachefs(root):
+    disk(root, DISK, "nvme/nvme0/nvme0n1")
+    disk(root, PEER, "nvme/nvme1/nvme1n1")
+    for name in ("nvme0n1", "nvme1n1"):
+        (root / "sys/fs/btrfs/0000-uuid/devices" / name).mkdir(parents=True)
+    file(root, "proc/self/mountinfo", "29 1 0:25 /@ / rw - btrfs /dev/nvme0n1 rw\n")
+    assert set(in_use(LocalNode(root))) == {DISK, PEER}
+    file(root, "proc/self/mountinfo", "29 1 0:25 / / rw - bcachefs /dev/nvme0n1:/dev/nvme1n1 rw\n")
+    assert set(in_use(LocalNode(root))) == {DISK, PEER}
+
+
+ROUTES = ("Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+          "ens2 0000000A 00000000 0001 0 0 0 000000FF 0 0 0\nens1 0001000A 00000000 0001 0 0 0 00FFFFFF 0 0 0\n")
+HEAD = "  sl  local_address rem_address   st\n"
+
+
+def interface(root, address, name):
+    place = device(root, address) / "net" / name
+    place.mkdir(parents=True)
+    link(root / "sys/class/net" / name, place)
+
+
+@pytest.mark.parametrize(("table", "line", "use"), [
+    ("tcp", "0501000A:0016 0901000A:C350 01", "that carries an SSH session"),
+    ("tcp", "0501000A:1F90 0901000A:C350 01", "with open TCP connections"),
+    ("tcp", "0501000A:0016 00000000:0000 0A", None),
+    ("tcp", "0100007F:0016 0100007F:C350 01", None),
+    ("tcp6", "0000000000000000FFFF00000501000A:0016 0000000000000000FFFF00000901000A:C350 01", "that carries an SSH session"),
+    ("tcp6", "B80D0120000000000000000005000000:0016 B80D0120000000000000000009000000:C350 01", "that carries an SSH session"),
+    ("tcp6", "00000000000000000000000001000000:0016 00000000000000000000000001000000:C350 01", None),
+])
+def test_the_session_by_route_or_local_address(root, table, line, use):
+    """10.0.1.5 talks to 10.0.1.9: of two routes that fit, the longer one; 2001:db8::5 is an address of ens1."""
+    interface(root, NIC, "ens1")
+    interface(root, PEER, "ens2")
+    file(root, "proc/net/route", ROUTES)
+    file(root, "proc/net/if_inet6", "20010db8000000000000000000000005 02 40 00 80     ens1\n00000000000000000000000000000001 01 80 10 80       lo\n")
+    file(root, f"proc/net/{table}", f"{HEAD}   0: {line} 00000000:00000000\n")
+    assert in_use(LocalNode(root)) == ({NIC: f"the network interface ens1 {use}"} if use else {})
+
+
+def open_file(root, process, name, target):
+    (root / f"proc/{process}/fd").mkdir(parents=True, exist_ok=True)
+    (root / f"proc/{process}/fd/{name}").symlink_to(target)
+    file(root, f"proc/{process}/comm", "python\n")
+
+
+def test_what_processes_hold_open(root):
+    open_file(root, 41, "3", "/dev/nvidia5")
+    open_file(root, 41, "4", "socket:[77]")
+    open_file(root, 42, "0", "/dev/vfio/8")
+    open_file(root, 43, "0", "/dev/dri/renderD129")
+    file(root, f"proc/driver/nvidia/gpus/{GPU}/information", "Model: H100\nDevice Minor: \t 5\n")
+    link(root / "sys/class/drm/renderD129", device(root, PEER) / "drm/renderD129")
+    assert in_use(LocalNode(root)) == {GPU: "open (/dev/nvidia5) in process 41 python", NIC: "open (/dev/vfio/8) in process 42 python",
+                                       PEER: "open (/dev/dri/renderD129) in process 43 python"}
