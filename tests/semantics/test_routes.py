@@ -15,6 +15,7 @@ from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Ats, Link, Sriov
 from simkit.model.guest import GuestDevice, GuestPort, GuestPortKind
 from simkit.model.host import Host
+from simkit.model.platform import IommuKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import UNKNOWN, is_known
 from simkit.semantics.fingerprint import fingerprint
@@ -186,3 +187,56 @@ def test_classes_of_nccl_where_it_knows_no_more_than_the_tree(corpus: Path) -> N
                     agree += str(nearness(host, a, b)) == word
     print(f"{agree} of {total} GPU pairs")
     assert (agree, total) == (12872, 12872)
+
+
+NESTED = open_host("mi300x")
+
+
+def test_virtual_functions_past_function_7_are_still_of_their_device() -> None:
+    """Function 8 of a device looks as if it were in slot 1: nothing turns on the bus between them."""
+    nic = H100[at("04:00.0")]
+    low, high = (replace(nic, address=at(text), physfn=nic.address, sriov=None, multifunction=False) for text in ("04:00.1", "04:01.1"))
+    host = replace(H100, functions=(*H100.functions, low, high))
+    for source, target in ((low, high), (high, low), (nic, high)):
+        assert not route(host, source.address, target.address).direct
+
+
+@pytest.mark.parametrize("bits", [AcsBits.RR | AcsBits.EC, AcsBits.EC])
+def test_egress_control_overrules_redirect_where_its_vector_says_so(bits: AcsBits) -> None:
+    strong = H100.with_functions(replace(H100[at("02:00.0")], acs=Acs(AcsBits(0x7F), AcsBits(int(bits)))))
+    way = route(strong, at("03:00.0"), at("05:00.0"))
+    assert way.direct
+    assert [assumption.path for assumption in way.assumptions] == ["functions/0000:02:00.0/acs/control"]
+
+
+def test_translation_blocking_stops_translated_requests_at_any_port_they_pass() -> None:
+    """MI300X: the port right above the GPU belongs to an inner switch, the turn is in the outer one."""
+    gpu, nic = at("0f:00.0"), at("10:00.0")
+    inner, _, outer = list(NESTED.ancestors(NESTED[gpu]))[:3]
+    shortcut = NESTED.with_functions(replace(outer, acs=Acs(AcsBits(0x5F), AcsBits.RR | AcsBits.DT)), replace(NESTED[gpu], ats=Ats(enabled=True)))
+    assert route(shortcut, gpu, nic).translated_only
+    blocked = shortcut.with_functions(replace(inner, acs=Acs(AcsBits(0x5F), AcsBits.RR | AcsBits.TB)))
+    assert not route(blocked, gpu, nic).direct
+
+
+def test_without_upstream_forwarding_a_redirected_request_gets_no_further() -> None:
+    """Two functions below an inner switch: the outer port they share must forward what leads back below it."""
+    gpu = NESTED[at("0f:00.0")]
+    inner_port, inner_up, outer_port = list(NESTED.ancestors(gpu))[:3]
+    beside = replace(inner_port, address=replace(inner_port.address, device=9), bus_range=None)
+    other = replace(gpu, address=at("fe:00.0"), parent=beside.address)
+    host = replace(NESTED, functions=(*NESTED.functions, replace(beside, class_code=0x060400), other))
+    assert route(host, gpu.address, other.address).blocked_by is None
+    deaf = host.with_functions(replace(outer_port, acs=Acs(AcsBits(0x5F), AcsBits.SV | AcsBits.RR | AcsBits.CR)))
+    way = route(deaf, gpu.address, other.address)
+    assert (way.direct, way.redirected_by, way.blocked_by) == (False, inner_port.address, outer_port.address)
+    assert inner_up.address in way.via
+
+
+def test_what_a_host_bridge_does_is_told_as_far_as_it_is_known() -> None:
+    """No IOMMU looks at it; or a root port without redirect leaves it to the root complex."""
+    assert "no IOMMU" in route(replace(H100, iommu=IommuKind.NONE), at("03:00.0"), at("83:00.0")).why
+    assert "if it is on" in route(replace(H100, iommu=UNKNOWN), at("03:00.0"), at("83:00.0")).why
+    assert "root complex" not in route(H100, at("03:00.0"), at("83:00.0")).why
+    port = with_acs(H100, [(at("00:01.1"), int(AcsBits.RR), 0)])
+    assert "root port 0000:00:01.1 does not say so" in route(port, at("03:00.0"), at("83:00.0")).why
