@@ -13,7 +13,7 @@ from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.emit import Hex, json_text, to_yaml
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, Ats, Bar, BarKind, Link, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
@@ -200,7 +200,11 @@ def _link(node: Node, path: str, context: Context) -> Link:
 
 def _acs(node: Node, path: str, context: Context) -> Acs:
     fields = Fields(node, path, context, "ACS")
-    found = Acs(fields.take("capability", values.acs_bits, UNKNOWN), fields.take("control", values.acs_bits, UNKNOWN))
+    found = Acs(
+        fields.take("capability", values.acs_bits, UNKNOWN),
+        fields.take("control", values.acs_bits, UNKNOWN),
+        fields.take("unsure", values.acs_bits, AcsBits.NONE),
+    )
     fields.done()
     return found
 
@@ -246,6 +250,14 @@ def dump_host(host: Host, *, style: str = "yaml") -> str:
     """Write a snapshot; `style` is yaml or json. Loading it gives the same host."""
     document = host_document(host)
     return to_yaml(document) if style == "yaml" else json_text(document)
+
+
+def _acs_document(acs: Acs) -> dict[str, Any]:
+    return _kept(
+        capability=_as(acs.capability, values.acs_text),
+        control=_as(acs.control, values.acs_text),
+        unsure=values.acs_text(acs.unsure) if acs.unsure else UNKNOWN,
+    )
 
 
 def host_document(host: Host) -> dict[str, Any]:
@@ -301,7 +313,7 @@ def _function_document(function: Function) -> dict[str, Any]:
                 gbps=link.stated_gbps,
             ),
         ),
-        acs=_as(function.acs, lambda acs: _kept(capability=_as(acs.capability, values.acs_text), control=_as(acs.control, values.acs_text))),
+        acs=_as(function.acs, _acs_document),
         ats=_as(function.ats, lambda ats: _kept(enabled=ats.enabled)),
         ari=function.ari,
         sriov=_as(function.sriov, _sriov_document),

@@ -41,10 +41,14 @@ REQUIRED_ACS = AcsBits.SV | AcsBits.RR | AcsBits.CR | AcsBits.UF
 
 @dataclass(frozen=True, slots=True)
 class Acs:
-    """Access Control Services of one function (PCIe 6.0 §7.7.11)."""
+    """Access Control Services of one function (PCIe 6.0 §7.7.11).
+
+    `unsure` are bits of a known `control` that may hold either value, and are 0 in `control`: what firmware left there before Linux wrote, say.
+    """
 
     capability: AcsBits | Unknown = UNKNOWN
     control: AcsBits | Unknown = UNKNOWN
+    unsure: AcsBits = AcsBits.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,38 @@ class Assumption:
     place: Place
 
 
+class Rule(StrEnum):
+    """How a function comes to its group, named by the kernel function that decides."""
+
+    ALIAS = "pci_for_each_dma_alias"
+    ACS_PATH = "pci_acs_path_enabled"
+    ALIAS_ON_BUS = "get_pci_alias_group"
+    SLOT = "get_pci_function_alias_group"
+    NEW = "pci_device_group"
+    ELIDED = "elided"
+
+
+_SENTENCES = {
+    Rule.ALIAS: "requests carry the requester id of bridge {0}",
+    Rule.ACS_PATH: "{0} or a port above it does not isolate (ACS SV, RR, CR, UF)",
+    Rule.ALIAS_ON_BUS: "{0} and {1} use one requester id (a quirk of the device)",
+    Rule.SLOT: "{0} and {1} are functions of one slot without ACS between them",
+    Rule.NEW: "nothing carries its requester id, and every port above isolates",
+    Rule.ELIDED: "nothing is known of the root ports above {0}, which the source leaves out",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Because:
-    """Why a function is in its group: the rule (a kernel function's name), and with which functions."""
+    """Why functions are in a group: the rule, and the functions that it is about: a bridge, or two that are not kept apart."""
 
-    rule: str
-    text: str
+    rule: Rule
     functions: tuple[Address, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """A sentence."""
+        return _SENTENCES[self.rule].format(*self.functions)
 
 
 @dataclass(frozen=True, slots=True)

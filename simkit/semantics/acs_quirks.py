@@ -45,6 +45,11 @@ def quirk_answer(function: Function, flags: AcsBits, iommu: IommuKind | Unknown 
     return None
 
 
+def enabled_elsewhere(function: Function) -> bool:
+    """Whether Linux turns ACS of this port on in other registers than the standard's (`pci_dev_specific_enable_acs`: Intel's chipsets)."""
+    return function.vendor_id == 0x8086 and function.port_type is PortType.ROOT_PORT and function.device_id in _INTEL_PCH | _SUNRISE_POINT
+
+
 def _within(flags: AcsBits, mask: AcsBits) -> bool:
     """`pci_acs_ctrl_enabled`."""
     return not flags & ~mask

@@ -9,6 +9,7 @@ from simkit.model.function import Function
 from simkit.model.unknown import Unknown
 from simkit.semantics.acs import Isolation
 
+_BROADCOM, _TRANSLATING = 0x14E4, (0x9000, 0x9084)
 _TRANSPARENT = (PortType.ROOT_PORT, PortType.UPSTREAM, PortType.DOWNSTREAM)
 
 
@@ -16,10 +17,14 @@ def alias_bridges(isolation: Isolation, function: Function) -> Iterator[Function
     """The bridges above `function` under whose id its requests may appear, nearest first.
 
     PCIe ports add nothing. A PCIe-to-PCI bridge answers for what is below it with its subordinate bus' 00.0, a PCI-to-PCIe or
-    conventional bridge with its own id; either way the function shares that bridge's fate. Explicit alias ids (quirks of Marvell,
-    JMicron, PLX NTB and the like) are not modelled.
+    conventional bridge with its own id; either way the function shares that bridge's fate. Ids that devices
+    themselves use besides their own are in dma_alias_quirks.py. A bridge with a translation unit of its own ends the walk
+    (`PCI_DEV_FLAGS_BRIDGE_XLATE_ROOT`: Broadcom Vulcan, Cavium ThunderX2). That 7.3 takes ASPEED's AST1150 for a bridge that leaves ids as they
+    are changes no group: it never isolates, so that what is below it joins it by the ACS path.
     """
     for bridge in isolation.host.ancestors(function):
+        if bridge.vendor_id == _BROADCOM and bridge.device_id in _TRANSLATING:
+            return
         kind = bridge.port_type
         if isinstance(kind, Unknown):
             if not isolation.guess(f"{bridge.path}/port_type", f"whether {bridge.address} is a PCIe port or a PCI bridge", kind):

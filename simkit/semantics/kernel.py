@@ -7,7 +7,11 @@ import re
 from simkit.model.unknown import Unknown
 
 OLDEST, NEWEST = (6, 1), (7, 3)
-_RELEASE = re.compile(r"(\d+)\.(\d+)")
+ACS_OVERRIDE = "acs_override"
+VARIANTS = {ACS_OVERRIDE: "carries the out-of-tree patch that knows pcie_acs_override="}
+"""Kernels that are no release of Linux, named `6.8+acs_override`, and what they differ in."""
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)", re.ASCII)
 
 
 def release(kernel: str | Unknown) -> tuple[int, int] | None:
@@ -28,3 +32,13 @@ def caveat(kernel: str | Unknown) -> str | None:
     if found is None or OLDEST <= found <= NEWEST:
         return None
     return f"the rules were read in Linux {OLDEST[0]}.{OLDEST[1]} and {NEWEST[0]}.{NEWEST[1]} and are taken to hold for {found[0]}.{found[1]} too"
+
+
+def is_variant(kernel: str | Unknown, variant: str) -> bool:
+    """Whether `kernel` is named as one of `VARIANTS`."""
+    return isinstance(kernel, str) and variant in kernel.split("+")[1:]
+
+
+def same(stated: str, told: str) -> bool:
+    """Whether two names mean the same rules: equal, or the same release and variants."""
+    return stated == told or (release(stated) == release(told) is not None and all(is_variant(stated, name) == is_variant(told, name) for name in VARIANTS))
