@@ -12,6 +12,7 @@ from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange,
 from simkit.model.unknown import Unknown
 
 HEADER, CARDBUS, CONVENTIONAL, EXTENDED = 64, 128, 256, 4096
+NETRONOME, NETRONOME_BYTES = 0x19EE, 0x600
 CAP_BRIDGE_SUBSYSTEM, CAP_PCIE = 0x0D, 0x10
 EXT_ACS, EXT_ARI, EXT_ATS, EXT_SRIOV = 0x000D, 0x000E, 0x000F, 0x0010
 SPEEDS_GTPS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
@@ -62,10 +63,12 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
     is returned as it is: sysfs has its ids from the physical function. A header of all ones is no answer: everything is unknown.
 
     Raises:
-        MalformedConfigSpace: it ends in the middle, that is not after 64, 128 (CardBus), 256 or 4,096 bytes.
+        MalformedConfigSpace: it ends in the middle, that is not after 64, 128 (CardBus), 256, 1,536 (Netronome's, for which Linux ends
+            there: `quirk_nfp6000`) or 4,096 bytes.
     """
     cardbus = len(config) == CARDBUS and config[0x0E] & 0x7F == 2
-    if len(config) not in (HEADER, CONVENTIONAL, EXTENDED) and not cardbus:
+    netronome = len(config) == NETRONOME_BYTES and struct.unpack_from("<H", config)[0] in (NETRONOME, 0xFFFF)
+    if len(config) not in (HEADER, CONVENTIONAL, EXTENDED) and not cardbus and not netronome:
         raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}",
                                    where=where, remedy="copy the `config` file again, as root for all of it: this copy is truncated")
     if config.count(0xFF, 0, HEADER) == HEADER:
@@ -173,7 +176,7 @@ def _subsystem(config: bytes, layout: int, capabilities: Entries | Unknown) -> t
 
 def _bars(config: bytes, layout: int) -> Iterator[Bar]:
     """Base addresses (PCIe 6.0 §7.5.1.2.1); a register that reads zero may be absent or not assigned and is left out."""
-    count = {0: 6, 1: 2}.get(layout, 0)
+    count = {0: 6, 1: 2, 2: 1}.get(layout, 0)
     index = 0
     while index < count:
         (low,) = struct.unpack_from("<I", config, 0x10 + 4 * index)

@@ -21,7 +21,7 @@ from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.unknown import Unknown, is_known
 
-DEVICES = "sys/bus/pci/devices"
+DEVICES, GROUPS = "sys/bus/pci/devices", "sys/kernel/iommu_groups"
 _MISSING = Unknown("sysfs has no such attribute for it")
 _DENIED = Unknown("the attribute is there, but may not be read: capture as root")
 _UNREADABLE = Unknown("sysfs holds no config space of it")
@@ -49,12 +49,12 @@ def read(files: Files, *, name: str) -> Host:
         InconsistentHost: the functions cannot be one machine.
     """
     paths = dict(_found(files))
-    taken, nodes = usage(files), numa_nodes(files)
+    taken, nodes, groups = usage(files), numa_nodes(files), _groups(files)
     functions: list[Function] = []
     faults: list[Fault] = []
     for address, path in paths.items():
         try:
-            functions.append(_Reader(files, address, path, paths, nodes).read(taken.get(address)))
+            functions.append(_Reader(files, address, path, paths, nodes).read(taken.get(address), groups))
         except MalformedConfigSpace as error:
             faults.extend(error.faults)
     if faults:
@@ -62,21 +62,33 @@ def read(files: Files, *, name: str) -> Host:
     release = _text(files, "proc/sys/kernel/osrelease") or _release(_text(files, "proc/version"))
     places = {f"functions/{address}": Place(f"{files.name.rstrip('/')}/{path}") for address, path in paths.items()}
     return Host(
-        name, tuple(_placed(function, paths, functions) for function in functions), nodes, cpu(files), iommu(files), tees(files),
+        name, _placed(functions, paths), nodes, cpu(files), iommu(files), tees(files),
         kernel=release or Unknown("/proc/version is not in the source"),
         cmdline=(_text(files, "proc/cmdline") or "") if files.read("proc/cmdline", most=1) else _EMPTY,
         places=Places(places, root=Place(files.name)))
 
 
-def _placed(function: Function, paths: dict[Address, str], functions: list[Function]) -> Function:
-    """Below the bridge that forwards its bus, where its path does not tell (PCIe 6.0 §7.3.1: secondary to subordinate)."""
-    if paths[function.address].startswith("sys/devices/") or isinstance(function.parent, Address):
-        return function
-    here = function.address
-    above = [(bridge.bus_range.secondary, bridge.address) for bridge in functions
-             if bridge.bus_range is not None and bridge.address.domain == here.domain and bridge.address.bus < here.bus
-             and bridge.bus_range.secondary <= here.bus <= bridge.bus_range.subordinate]
-    return replace(function, parent=max(above)[1]) if above else function
+def _placed(functions: list[Function], paths: dict[Address, str]) -> tuple[Function, ...]:
+    """Below the bridge that forwards their bus, where their paths do not tell (PCIe 6.0 §7.3.1: secondary to subordinate); of several the innermost."""
+    flat = [function for function in functions if isinstance(function.parent, RootBus) and not paths[function.address].startswith("sys/devices/")]
+    if not flat:
+        return tuple(functions)
+    above: dict[tuple[int, int], Address] = {}
+    bridges = [(bridge.bus_range.secondary, bridge.bus_range.subordinate, bridge.address) for bridge in functions if bridge.bus_range is not None]
+    for secondary, subordinate, bridge in sorted(bridges):
+        for bus in range(max(secondary, bridge.bus + 1), subordinate + 1):
+            above[bridge.domain, bus] = bridge
+    below = {function.address: above[key] for function in flat if (key := (function.address.domain, function.address.bus)) in above}
+    return tuple(replace(function, parent=below[function.address]) if function.address in below else function for function in functions)
+
+
+def _groups(files: Files) -> dict[Address, int]:
+    """The members of each folder of /sys/kernel/iommu_groups; none where the kernel keeps none."""
+    found = {}
+    for group in files.listdir(GROUPS):
+        if re.fullmatch(r"[0-9]{1,9}", group):
+            found.update({address: int(group) for entry in files.listdir(f"{GROUPS}/{group}/devices") if (address := _address(entry)) is not None})
+    return found
 
 
 def _release(version: str | None) -> str | None:
@@ -134,7 +146,7 @@ class _Reader:
         self.files, self.address, self.path, self.paths, self.nodes = files, address, path, paths, nodes
         self.names = frozenset(files.listdir(path))
 
-    def read(self, used: str | None) -> Function:
+    def read(self, used: str | None, groups: dict[Address, int]) -> Function:
         space = self._config()
         return Function(
             self.address,
@@ -155,7 +167,7 @@ class _Reader:
             physfn=self._physfn(),
             bars=self._bars(space),
             numa_node=self._numa_node(),
-            iommu_group=self._group(),
+            iommu_group=self._group(groups),
             driver=self._driver(),
             reset_methods=self._reset_methods(),
             usage=used,
@@ -182,8 +194,14 @@ class _Reader:
         return _UNREADABLE if data is not None or "config" not in self.names else self._missing("config")
 
     def _parent(self) -> Parent:
-        """The nearest folder above that is a function, else the root bus that is above, else the bus it stands on."""
-        for part in reversed(self.path.split("/")[:-1]):
+        """What the path says lies above; that of the physical function where the own path says nothing; else the bus it stands on."""
+        physfn = self._physfn()
+        here = physfn or self.address
+        return self._above(self.path) or (self._above(self.paths[physfn]) if physfn else None) or RootBus(here.domain, here.bus)
+
+    def _above(self, path: str) -> Parent | None:
+        """The nearest folder above that is a function, or a root bus (`pci0000:00`)."""
+        for part in reversed(path.split("/")[:-1]):
             address = _address(part)
             if address is not None and address in self.paths:
                 return address
@@ -192,10 +210,7 @@ class _Reader:
                     return RootBus.parse(part)
                 except InputError:
                     break
-        physfn = self._physfn()
-        if physfn is not None and physfn != self.address:
-            return _Reader(self.files, physfn, self.paths[physfn], self.paths, ())._parent()
-        return RootBus(self.address.domain, self.address.bus)
+        return None
 
     def _physfn(self) -> Address | None:
         target = self.files.readlink(f"{self.path}/physfn") if "physfn" in self.names else None
@@ -266,14 +281,14 @@ class _Reader:
         near = nearest(self.files, self.path, self.nodes) if self.names & {"local_cpulist", "local_cpus"} else None
         return near if near is not None else self._missing("numa_node")
 
-    def _group(self) -> int | None | Unknown:
-        """The link that the IOMMU core makes; without one the function has no group, unless the source keeps no such links at all."""
+    def _group(self, groups: dict[Address, int]) -> int | None | Unknown:
+        """The link that the IOMMU core makes, or the group that has the function among its devices; unless the source keeps no groups at all, none."""
         target = self.files.readlink(f"{self.path}/iommu_group") if "iommu_group" in self.names else None
         number = (target or "").rstrip("/").rpartition("/")[2]
         if re.fullmatch(r"[0-9]{1,9}", number):
             return int(number)
-        if self.files.listdir("sys/kernel/iommu_groups"):
-            return None
+        if self.address in groups or self.files.listdir(GROUPS):
+            return groups.get(self.address)
         return Unknown("the kernel reports no IOMMU groups (no IOMMU driver, or the capture left them out)")
 
     def _driver(self) -> str | None | Unknown:

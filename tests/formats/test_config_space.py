@@ -106,6 +106,24 @@ def test_cardbus_shows_128_bytes_to_everybody():
     assert space.bus_range == BusRange(2, 5) and space.subsystem == (0x1028, 0x0152) and isinstance(space.port_type, Unknown)
 
 
+def test_a_cardbus_bridge_has_one_base_address():
+    config = blank(128, layout=2)
+    struct.pack_into("<II", config, 0x10, 0xFC402000, 0x80)
+    assert decode(bytes(config), where="x").bars == (Bar(0, BarKind.MEM32, base=0xFC402000),)
+
+
+def test_netronome_ends_at_byte_1536():
+    """Where Linux ends it, reading on would hang the card (`quirk_nfp6000`)."""
+    config = blank(1536)
+    with pytest.raises(MalformedConfigSpace, match="1536 bytes"):
+        decode(bytes(config), where="x")
+    config[0:2] = struct.pack("<H", 0x19EE)
+    express(config, 0)
+    struct.pack_into("<I", config, 0x100, 0x000E | 1 << 16 | 0x600 << 20)
+    space = decode(bytes(config), where="x")
+    assert space.ari is True and space.acs is None
+
+
 def test_a_bridge_names_its_subsystem_in_a_capability():
     config = blank(256, layout=1)
     config[0x18:0x1B] = bytes((0, 0x17, 0x1F))

@@ -84,6 +84,32 @@ def test_without_paths_bridges_tell_what_lies_below(tmp_path):
     assert [str(function.parent) for function in found.functions] == ["pci0000:00", "0000:00:01.0", "0000:01:00.0", "0000:02:03.0", "0000:01:00.0", "pci0000:80", "pci0001:03"]
 
 
+@pytest.mark.parametrize(("path", "parent"), [
+    ("sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0004:00/VMBUS:00/5f1a-99/pcic37c:00/c37c:00:02.0", "pcic37c:00"),
+    ("sys/devices/platform/soc@0/1c08000.pcie/pci0004:00/0004:00:00.0/0004:01:00.0", "pci0004:00"),
+    ("sys/devices/pci0000:16/ACPI0016:00/0000:16:00.0", "pci0000:16"),
+    ("sys/devices/root/f0069d7c/0000:16:00.0", "pci0000:16"),
+])
+def test_root_buses_below_other_buses_than_pci(tmp_path, path, parent):
+    """Hyper-V's VMBus, a platform device, a CXL host bridge, a controller that Linux names without `pci`: found by the links of the bus."""
+    address = path.rpartition("/")[2]
+    found = host(tmp_path, {f"{path}/class": b"0x010802\n", f"sys/bus/pci/devices/{address}": path})
+    assert str(found[at(address)].parent) == parent
+
+
+def test_physical_functions_that_name_each_other_end(tmp_path):
+    flat = "sys/bus/pci/devices/"
+    found = host(tmp_path, {f"{flat}0000:01:00.0/physfn": f"{flat}0000:02:00.0", f"{flat}0000:02:00.0/physfn": f"{flat}0000:01:00.0"})
+    assert [str(function.parent) for function in found.functions] == ["pci0000:02", "pci0000:01"]
+
+
+def test_groups_of_a_capture_that_has_only_the_groups_folders(tmp_path):
+    found = host(tmp_path, {f"{ROOT}/0000:00:02.0/class": b"0x030000\n", f"{NIC}/class": b"0x020000\n", f"{PORT}/class": b"0x060400\n",
+                            "sys/kernel/iommu_groups/7/devices/0000:01:00.0": NIC, "sys/kernel/iommu_groups/7/devices/0000:00:01.0": PORT,
+                            "sys/kernel/iommu_groups/junk/devices/0000:00:02.0": None})
+    assert [function.iommu_group for function in found.functions] == [7, None, 7]
+
+
 def test_a_machine_without_pci(tmp_path):
     assert host(tmp_path, {"sys/devices/system/node/node0/cpulist": b"0\n"}).functions == ()
 
