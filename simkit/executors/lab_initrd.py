@@ -1,0 +1,84 @@
+"""The lab's initial RAM file system: one static busybox, the modules to load, and an init that does what it is told line by line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import stat
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from simkit.executors.lab_errors import LabUnavailable
+
+READY = b"@@ready"
+_BUSYBOX = "SIMKIT_LAB_BUSYBOX"
+_INIT = """#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+exec </dev/ttyS0 >/dev/ttyS0 2>&1
+stty raw -echo
+{inserts}
+echo; echo {ready}
+while IFS= read -r mark && IFS= read -r line; do (eval "$line"); rc=$?; echo; echo "$mark $rc"; done
+poweroff -f
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member of a cpio archive: its path without a leading slash, its mode with the file's type, its bytes."""
+
+    path: str
+    mode: int
+    data: bytes = b""
+
+
+def newc(entries: Iterable[Entry]) -> bytes:
+    """A cpio archive in the format that the kernel unpacks (Documentation/driver-api/early-userspace/buffer-format.rst: newc, ``070701``)."""
+    return b"".join(part for number, entry in enumerate((*entries, Entry("TRAILER!!!", 0)), start=1) for part in _member(number, entry))
+
+
+def _member(number: int, entry: Entry) -> Iterator[bytes]:
+    name = entry.path.encode() + b"\0"
+    fields = (number, entry.mode, 0, 0, 1, 0, len(entry.data), 0, 0, 0, 0, len(name), 0)
+    head = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+    yield head + bytes(-len(head) % 4)
+    yield entry.data + bytes(-len(entry.data) % 4)
+
+
+def initrd(busybox: bytes, modules: tuple[tuple[str, bytes], ...] = ()) -> bytes:
+    """The archive, gzipped without a time stamp: same input, same bytes. `modules` are inserted in their order."""
+    folders = [Entry(path, stat.S_IFDIR | 0o755) for path in ("bin", "dev", "proc", "sys", "tmp", "lib")]
+    files = [Entry(f"lib/{name}.ko", stat.S_IFREG | 0o644, data) for name, data in modules]
+    inserts = "\n".join(f"insmod /lib/{name}.ko" for name, _ in modules)
+    init = _INIT.format(inserts=inserts, ready=READY.decode()).encode()
+    archive = newc([*folders, Entry("bin/busybox", stat.S_IFREG | 0o755, busybox), *files, Entry("init", stat.S_IFREG | 0o755, init)])
+    return gzip.compress(archive, compresslevel=1, mtime=0)
+
+
+def find_busybox(named: Path | None = None) -> bytes:
+    """A statically linked busybox: `named`, `$SIMKIT_LAB_BUSYBOX`, or the one on the path.
+
+    Raises:
+        LabUnavailable: there is none, or it needs shared libraries.
+    """
+    place = named or os.environ.get(_BUSYBOX) or shutil.which("busybox")
+    if place is None or not Path(place).is_file():
+        raise LabUnavailable("no busybox", where=str(place or "PATH"), remedy=f"install busybox-static, or name one in {_BUSYBOX}")
+    data = Path(place).read_bytes()
+    if not _is_static(data):
+        raise LabUnavailable("busybox needs shared libraries, which the lab's machines do not have", where=str(place), remedy="install busybox-static")
+    return data
+
+
+def _is_static(data: bytes) -> bool:
+    """Whether a 64-bit ELF file has no program interpreter (elf(5): PT_INTERP is 3)."""
+    if data[:5] != b"\x7fELF\x02":
+        return False
+    (table,) = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    return all(struct.unpack_from("<I", data, table + index * size)[0] != 3 for index in range(count))
