@@ -119,6 +119,21 @@ class Encoding:
     memory: dict[tuple[str, int], Any] = field(default_factory=dict)
     _used: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
     _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
+    _wanted: list[Wish] = field(init=False)
+    _serving: dict[tuple[Address, Share], list[Wish]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Which wishes there are, and which of them a function could serve."""
+        leaning = {wish.guest for wish in self._near_ones()}
+        self._wanted = []
+        for wish in self.problem.wishes:
+            if self._on(wish, What.COUNT):
+                self._wanted.append(wish)
+            elif wish.request.kind is Kind.GPU and wish.guest in leaning:
+                self._wanted.append(self.problem.open(wish))
+        for wish in self._wanted:
+            for address in wish.candidates:
+                self._serving.setdefault((address, wish.request.share), []).append(wish)
 
     def build(self) -> None:
         """Everything that must hold."""
@@ -135,8 +150,20 @@ class Encoding:
                 self._limits(guest)
 
     def wanted(self) -> list[Wish]:
-        """The wishes that are to be served."""
-        return [wish for wish in self.problem.wishes if self._on(wish, What.COUNT)]
+        """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.
+
+        So leaving a constraint out never makes the rest harder to serve.
+        """
+        return self._wanted
+
+    def most(self, wish: Wish) -> int:
+        """How many a wish takes at most: as many as it asks for, or where that is left open one for each device that wants to be near."""
+        if self._on(wish, What.COUNT):
+            return wish.request.count
+        return sum(other.request.count for other in self._near_ones() if other.guest == wish.guest)
+
+    def _near_ones(self) -> list[Wish]:
+        return [wish for wish in self.problem.wishes if wish.request.near is not None and self._on(wish, What.COUNT) and self._on(wish, What.NEAR)]
 
     def _on(self, wish: Wish, what: What) -> bool:
         return Label(wish.guest, what, wish.index) in self.active
@@ -145,7 +172,8 @@ class Encoding:
         for address in wish.candidates:
             key = (wish.guest, wish.index, address)
             self.take[key] = self.model.new_int_var(0, self.problem.room(wish, address), f"{wish.guest}.{wish.index}.{address}")
-        self.model.add(sum(self.take[wish.guest, wish.index, address] for address in wish.candidates) == wish.request.count)
+        total = sum(self.take[wish.guest, wish.index, address] for address in wish.candidates)
+        self.model.add(total == wish.request.count if self._on(wish, What.COUNT) else total <= self.most(wish))
 
     def used(self, wish: Wish, address: Address) -> Any:
         """1 exactly where the wish takes at least one of a candidate."""
@@ -199,16 +227,15 @@ class Encoding:
 
     def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
         """1 for each wish that takes (some of) a function."""
-        return [self.used(wish, address) for wish in self.wanted()
-                if wish.request.share is share and address in wish.candidates and (guest is None or wish.guest == guest)]
+        return [self.used(wish, address) for wish in self._serving.get((address, share), ()) if guest is None or wish.guest == guest]
 
     def _exclusive(self) -> None:
         """A physical function goes to one wish, and then has no virtual functions to give."""
-        for address in self.problem.candidates:
+        for address in sorted({address for address, _ in self._serving}):
             whole = self.takers(address, Share.PF)
             if whole:
                 self.model.add(sum(whole) <= 1)
-            parts = [self.take[wish.guest, wish.index, address] for wish in self.wanted() if wish.request.share is Share.VF and address in wish.candidates]
+            parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.VF), ())]
             if parts:
                 total = len(self.problem.facts.virtual[address])
                 self.model.add(sum(parts) + total * sum(whole) <= total)

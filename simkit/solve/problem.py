@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simkit.errors import Fault, UnknownName
 from simkit.model.address import Address
@@ -68,6 +68,11 @@ class Problem:
         """The wish of a label that has one."""
         return next(wish for wish in self.wishes if (wish.guest, wish.index) == (label.guest, label.request))
 
+    def open(self, wish: Wish) -> Wish:
+        """The same wish for any devices of its kind: neither pinned nor of a model."""
+        request = replace(wish.request, model=None, pinned=())
+        return replace(wish, request=request, candidates=_candidates(self.host, self.facts, request))
+
     def room(self, wish: Wish, address: Address) -> int:
         """How often a candidate can serve a wish."""
         return min(wish.request.count, len(self.facts.virtual.get(address, ()))) if wish.request.share is Share.VF else 1
@@ -93,13 +98,16 @@ def build(workload: Workload, host: Host) -> Problem:
     if faults:
         raise UnknownName(f"{workload.name} names devices that are not there", faults=faults)
     facts = facts_of(workload, host)
-    wishes = tuple(Wish(guest.name, index, request, tuple(function.address for function in host.functions
-                                                          if request.fits(function) and facts.refusal(function, request.share) is None))
+    wishes = tuple(Wish(guest.name, index, request, _candidates(host, facts, request))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)
     nodes = tuple((node.id, len(node.cpus) // threads, node.memory_bytes if is_known(node.memory_bytes) else None)
                   for node in host.numa_nodes if is_known(node.cpus) and len(node.cpus))
     return Problem(workload, host, facts, wishes, nodes)
+
+
+def _candidates(host: Host, facts: Facts, request: DeviceRequest) -> tuple[Address, ...]:
+    return tuple(function.address for function in host.functions if request.fits(function) and facts.refusal(function, request.share) is None)
 
 
 def threads_per_core(host: Host) -> int:

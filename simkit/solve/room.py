@@ -47,7 +47,7 @@ def ports(encoding: Encoding, guest: GuestRequest) -> Ports:
     devices = _devices(encoding, guest)
     bridged = [term for address, terms in devices.items() for term in terms[1]]
     own = {address: terms[0] for address, terms in devices.items() if terms[0]}
-    count = sum(wish.request.count for wish in encoding.wanted() if wish.guest == guest.name) + sum(len(terms[1]) + terms[2] for terms in devices.values())
+    count = sum(encoding.most(wish) for wish in encoding.wanted() if wish.guest == guest.name) + sum(len(terms[1]) + terms[2] for terms in devices.values())
     if guest.topology is Topology.FLATTEN:
         return Ports([term for terms in own.values() for term in terms], [], bridged, (count, 0, count))
     return _replicated(encoding, own, bridged, count)
