@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from simkit.formats.draw_svg import owners_of, svg
+from simkit.formats.draw_svg import svg
 from simkit.formats.draw_text import guest_summary, headline
+from simkit.formats.owner import Owner, owners_of
 from simkit.formats.source import open_host, open_policy, open_workload
 from simkit.formats.values import parse_acs
 from simkit.model.address import Address
@@ -168,7 +169,7 @@ class Report:
 
     data: ReportData
     host: HostFacts
-    owners: dict[Address, str] | None = None
+    owners: dict[Address, Owner] | None = None
 
     @property
     def verdict(self) -> str:

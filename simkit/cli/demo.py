@@ -54,13 +54,15 @@ def demo(*, folder: Path) -> None:
 
     click.echo(describe(solve(open_workload(WISH), host), None))
     _command(f"simkit solve {FITTING} --host {HOST} -o {folder}/plan.json")
-    answer, plan = _plan(host)
+    answer, plan = _plan(host, folder)
     click.echo(describe(answer, plan))
     _chapter(4, "The proof", f"simkit verify {folder}/plan.json --policy {POLICY}")
-    reports = _prove(plan, policy)
+    broken, reports = _prove(plan, policy, folder)
     _chapter(5, "The artefacts", f"simkit render {folder}/plan.json --to qemu|libvirt|kata|cdi|script -o {folder}/")
-    for line in _write(plan, folder, reports):
+    for line in _write(plan, folder):
         click.echo(line)
+    (folder / f"{HOST}.html").write_text(_page(broken, reports), encoding="utf-8")
+    click.echo(f"  {folder}/{HOST}.html: the machine, its guests and the counterexample as a picture")
     _chapter(6, "The change", f"simkit apply {folder}/plan.json --executor recorded --node …")
     _change(plan)
     click.echo(f"\nLook at {folder}/{HOST}.html in a browser. On a machine of your own: simkit capture -o here.yaml && simkit show here.yaml")
@@ -92,33 +94,39 @@ def _wish() -> str:
     return find("workloads", WISH).read_text(encoding="utf-8").rstrip()
 
 
-def _plan(host: Host) -> tuple[Planned, Plan]:
-    from simkit.formats.source import open_workload
+def _plan(host: Host, folder: Path) -> tuple[Planned, Plan]:
+    """The answer, and the plan as it is read from the file that it was written to."""
+    from simkit.formats.plan import dump_plan
+    from simkit.formats.source import open_plan, open_workload
     from simkit.plan.plan import with_steps
     from simkit.solve.answer import Planned
     from simkit.solve.solve import solve
 
     answer = solve(open_workload(FITTING), host)
     assert isinstance(answer, Planned)
-    return answer, with_steps(answer.plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(dump_plan(with_steps(answer.plan)), encoding="utf-8")
+    return answer, open_plan(str(folder / "plan.json"))
 
 
-def _prove(plan: Plan, policy: Policy) -> tuple[Report, Report]:
-    """The policy on the plan, then on the same plan where one switch's ACS is off."""
+def _prove(plan: Plan, policy: Policy, folder: Path) -> tuple[Plan, tuple[Report, Report]]:
+    """The policy on the plan, then isolation on the same plan where one switch port's ACS is off; that plan, and both reports."""
     from simkit.cli.verify import describe
-    from simkit.semantics.outcome import with_acs
+    from simkit.formats.source import open_policy
+    from simkit.model.capabilities import AcsBits
+    from simkit.semantics.what_if import with_control
     from simkit.verify.verify import verify
 
     sound = verify(plan, policy)
     click.echo(describe(sound, of_plan=True))
     port = _switch_of_the_last_guest(plan)
-    click.echo(f"\nThe same policy where the ACS of one switch is off ({port}), as a firmware setting or `setpci` would leave it:")
-    _command(f"simkit verify plan.json --policy isolation --acs {port}=")
-    broken = verify(replace(plan, host=with_acs(plan.host, [(port, 0x7F, 0)])), policy)
-    violated = replace(broken, findings=tuple(finding for finding in broken.findings if finding.counterexample is not None))
-    click.echo(describe(violated, of_plan=True))
+    click.echo(f"\nThe same plan where the ACS of one switch port is off ({port}), as a firmware setting or `setpci` would leave it:")
+    _command(f"simkit verify {folder}/plan.json --policy isolation --acs {port}=")
+    broken = replace(plan, host=with_control(plan.host, {port: AcsBits.NONE}))
+    report = verify(broken, open_policy("isolation"))
+    click.echo(describe(report, of_plan=True))
     click.echo("Nobody shares an IOMMU group in either case: Linux asks whether the path above a port isolates, the switch turns requests around below it.")
-    return sound, broken
+    return broken, (sound, report)
 
 
 def _switch_of_the_last_guest(plan: Plan) -> Address:
@@ -129,27 +137,24 @@ def _switch_of_the_last_guest(plan: Plan) -> Address:
     return port.address
 
 
-def _write(plan: Plan, folder: Path, reports: tuple[Report, Report]) -> Iterator[str]:
+def _write(plan: Plan, folder: Path) -> Iterator[str]:
     from simkit.cli.render import write
-    from simkit.formats.plan import dump_plan
     from simkit.formats.render import TARGETS, artefacts
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(dump_plan(plan), encoding="utf-8")
     for target in TARGETS:
         files = artefacts(plan, target)
         write(files, folder / target)
         yield f"  {folder}/{target}/: {', '.join(files)}"
-    (folder / f"{HOST}.html").write_text(_page(plan, reports), encoding="utf-8")
-    yield f"  {folder}/{HOST}.html: the machine, its guests and the counterexample as a picture"
 
 
 def _page(plan: Plan, reports: tuple[Report, Report]) -> str:
+    from simkit.cli.show import peers
     from simkit.cli.verify import describe
-    from simkit.formats.draw_html import page
-    from simkit.formats.draw_svg import owners_of
+    from simkit.formats.draw_html import Peers, page
     from simkit.formats.draw_text import guest_summary
+    from simkit.formats.owner import owners_of
     from simkit.semantics.groups import groups
+    from simkit.semantics.p2p import matrix
 
     owners = owners_of(plan)
     broken = next((finding.counterexample for finding in reports[1].findings if finding.counterexample), None)
@@ -157,9 +162,10 @@ def _page(plan: Plan, reports: tuple[Report, Report]) -> str:
     sections = [
         *((f"Guest {guest.name}", guest_summary(plan.host, guest)) for guest in plan.guests),
         ("Proof", describe(reports[0], of_plan=True)),
-        ("Counterexample with the ACS of one switch off (drawn in red)", describe(reports[1], of_plan=True)),
+        ("Counterexample where the ACS of one switch port is off, as it is drawn (its way in red)", describe(reports[1], of_plan=True)),
     ]
-    return page(plan.host, groups(plan.host), owners, sections=sections, path=path)
+    near = Peers(peers(plan.host), matrix(plan.host, peers(plan.host)).nearness)
+    return page(plan.host, groups(plan.host), owners, peers=near, sections=sections, path=path)
 
 
 def _change(plan: Plan) -> None:

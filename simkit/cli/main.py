@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -72,13 +73,16 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="simkit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(*, debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 (`main` has taken it)
     """One model of a GPU server's PCIe tree: what can be isolated, what stays fast, what a confidential guest sees, and how to change the node.
 
     A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML or NCCL XML.
 
     Exit status: 0 yes, 1 no (a finding, infeasible, a failed step), 2 bad use or bad input, 3 undecided.
     """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

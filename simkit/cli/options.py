@@ -97,7 +97,10 @@ Complete = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
 def shipped_or_file(kind: str) -> Complete:
-    """Shell completion: a shipped thing's name or a file. The file stands first, since bash's script forgets what stands before it."""
+    """Shell completion: a shipped thing's name or a file.
+
+    The file stands first and is never empty: bash's script forgets what stands before it, zsh's loses its place at an empty word.
+    """
 
     def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
@@ -105,7 +108,7 @@ def shipped_or_file(kind: str) -> Complete:
         from simkit.formats.source import shipped
 
         names = [CompletionItem(name) for name in shipped(kind) if name.startswith(incomplete)]
-        return [CompletionItem(incomplete, type="file"), *names]
+        return [CompletionItem(incomplete or "./", type="file"), *names]
 
     return complete
 

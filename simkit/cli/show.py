@@ -9,6 +9,7 @@ import click
 from simkit.cli.options import Stated, Word, complete_host, host_options, output_file, output_format
 from simkit.cli.output import print_json, to_stdout, write
 from simkit.errors import InputError
+from simkit.model.address import Address
 from simkit.model.group import Grouping, Status
 from simkit.model.host import Host
 
@@ -80,7 +81,7 @@ def _document(source: str, host: Host, view: str) -> dict[str, object]:
     return document
 
 
-def peers(host: Host) -> tuple:  # type: ignore[type-arg]
+def peers(host: Host) -> tuple[Address, ...]:
     """The functions of the peer-to-peer matrix: GPUs, then NICs; virtual ones left out."""
     from simkit.model.function import Kind
 
@@ -103,15 +104,22 @@ def _text(source: str, host: Host, view: str, *, whole: bool) -> str:
 
         return svg(host, grouping, whole=whole)
     if view == "html":
-        from simkit.formats.draw_html import page
+        from simkit.formats.draw_html import Peers, page
+        from simkit.semantics.p2p import matrix
 
-        return page(host, grouping)
+        near = Peers(peers(host), matrix(host, peers(host)).nearness)
+        return page(host, grouping, peers=near, sections=[("What this rests on", "\n".join(_notes(source, host, grouping)))], whole=whole)
+    notes = _notes(source, host, grouping)
+    return "\n".join([draw_text.headline(host), "", draw_text.tree(host, grouping, whole=whole), *([""] if notes else []), *notes])
+
+
+def _notes(source: str, host: Host, grouping: Grouping) -> list[str]:
+    """What the drawing rests on: predictions, gaps, and what the source itself marks as not measured."""
     from simkit.cli.summary import unknowns
 
     missing = [f"unknown: {line}" for line in unknowns(host)]
     assumed = [f"assumed: {line}" for line in host.assumed]
-    notes = [*_of_groups(source, grouping), *missing, *assumed]
-    return "\n".join([draw_text.headline(host), "", draw_text.tree(host, grouping, whole=whole), *([""] if notes else []), *notes])
+    return [*_of_groups(source, grouping), *missing, *assumed]
 
 
 def _of_groups(source: str, grouping: Grouping) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from simkit.formats.outline import Entry, acs_text, outline
+from simkit.formats.outline import Entry, acs_text, outline, short
+from simkit.formats.owner import Owner
 from simkit.model.address import Address
 from simkit.model.capabilities import Ats
 from simkit.model.function import Function, Kind
@@ -33,7 +34,7 @@ def headline(host: Host) -> str:
     return f"{host.name}: {', '.join(counts) or 'no accelerator, NIC or NVMe disk'} · {' · '.join(platform)}"
 
 
-def tree(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, str] | None = None, *, whole: bool = False) -> str:
+def tree(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, Owner] | None = None, *, whole: bool = False) -> str:
     """The PCIe tree as lines, one drawn entry each: address, what it is, link, ACS, driver, IOMMU group, owner."""
     lines: list[str] = []
     for root in outline(host, grouping, owners, whole=whole):
@@ -54,22 +55,23 @@ def _line(entry: Entry) -> str:
         return entry.title
     address = str(entry.function.address)
     if entry.through is not None:
-        address = f"{_short(entry.through.address)} ─ {address}"
+        address = f"{short(entry.through.address)} ─ {address}"
     group = (f"group {entry.group}",) if entry.group is not None else ()
     owner = (f"◀ {entry.owner}",) if entry.owner else ()
     return "  ".join((address, entry.title, *entry.facts, *group, *owner))
 
 
-def _short(address: Address) -> str:
-    return f"{address.bus:02x}:{address.device:02x}.{address.function}"
+def certainty(grouping: Grouping) -> str:
+    """How many IOMMU groups there are, and what that rests on."""
+    if not grouping.groups:
+        return "no IOMMU groups: no IOMMU is on"
+    count = f"{len(grouping.groups)} IOMMU group{'s' * (len(grouping.groups) > 1)}, {grouping.status}"
+    return count + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")
 
 
 def groups(host: Host, grouping: Grouping) -> str:
     """The IOMMU groups, one a line with its members and, where more than one function shares it, why."""
-    lines = [
-        f"{host.name}: {len(grouping.groups)} IOMMU groups, {grouping.status}"
-        + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")
-    ]
+    lines = [f"{host.name}: {certainty(grouping)}"]
     for index, group in enumerate(grouping.groups):
         number = f"{group.id:>4}" if group.id is not None else f"#{index:>3}"
         members = [f"{address} {host[address].kind.value}" for address in group.functions]
@@ -94,7 +96,7 @@ def groups(host: Host, grouping: Grouping) -> str:
 
 def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence[PeerClass]]) -> str:
     """Peer classes of all pairs, as `nvidia-smi topo -m` lays them out."""
-    names = _names(host, functions)
+    names = peer_names(host, functions)
     width = max(len(name) for name in [*names, "xxxx"]) + 1
     lines = [" " * width + "".join(f"{name:>{width}}" for name in names)]
     for name, row, address in zip(names, nearness, functions, strict=True):
@@ -104,7 +106,8 @@ def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence
     return "\n".join(lines)
 
 
-def _names(host: Host, functions: Sequence[Address]) -> list[str]:
+def peer_names(host: Host, functions: Sequence[Address]) -> list[str]:
+    """Kind and number of each, as `nvidia-smi topo -m` counts them: ``GPU0``, ``NIC1``."""
     counts: dict[Kind, int] = {}
     names = []
     for address in functions:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from simkit.formats.owner import Owner
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, Link, PortType
 from simkit.model.function import Function, Kind
@@ -40,17 +41,22 @@ class Entry:
     function: Function | None = None
     through: Function | None = None
     group: str | None = None
-    owner: str | None = None
+    owner: Owner | None = None
     children: tuple[Entry, ...] = ()
 
 
-def outline(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, str] | None = None, *, whole: bool = False) -> tuple[Entry, ...]:
+def outline(host: Host, grouping: Grouping | None = None, owners: Mapping[Address, Owner] | None = None, *, whole: bool = False) -> tuple[Entry, ...]:
     """The entries to draw, one per NUMA node that has devices.
 
     `owners` names whose a function is (a guest). With `whole` every function is there; otherwise branches without a GPU, NIC,
-    NVSwitch or disk are folded into a count, and a downstream port with its one device is one entry (`through`).
+    NVSwitch or disk, and virtual functions that nobody has, are folded into a count, and a downstream port with its one device is one entry (`through`).
     """
     return _Outline(host, grouping, owners or {}, whole).roots()
+
+
+def short(address: Address) -> str:
+    """An address without the domain where that is 0, as people say it."""
+    return str(address).removeprefix("0000:")
 
 
 def link_text(link: Link | None) -> str:
@@ -90,7 +96,7 @@ def kind_word(function: Function) -> str:
 
 
 class _Outline:
-    def __init__(self, host: Host, grouping: Grouping | None, owners: Mapping[Address, str], whole: bool) -> None:  # noqa: FBT001
+    def __init__(self, host: Host, grouping: Grouping | None, owners: Mapping[Address, Owner], whole: bool) -> None:  # noqa: FBT001
         self.host, self.owners, self.whole = host, owners, whole
         self.group_of = {
             address: f"#{index}" if group.id is None else str(group.id)
@@ -113,12 +119,14 @@ class _Outline:
         if is_known(function.numa_node) and function.numa_node is not None:
             return function.numa_node
         below = {child.numa_node for child in self.host.below(function.address) if is_known(child.numa_node)} - {None}
-        return below.pop() if len(below) == 1 else None
+        if len(below) == 1:
+            return below.pop()
+        return self.host.numa_nodes[0].id if len(self.host.numa_nodes) == 1 else None
 
     def _heading(self, number: int | None) -> tuple[str, tuple[str, ...]]:
         node = next((node for node in self.host.numa_nodes if node.id == number), None)
         if number is None:
-            return "NUMA node unknown" if self.host.numa_nodes else "PCIe", ()
+            return "no one NUMA node, or not known which" if self.host.numa_nodes else "PCIe", ()
         facts = []
         if node is not None and is_known(node.cpus):
             facts.append(f"CPUs {node.cpus}")
@@ -128,18 +136,21 @@ class _Outline:
         return f"{socket}NUMA node {number}", tuple(facts)
 
     def _entries(self, functions: list[Function] | tuple[Function, ...]) -> tuple[Entry, ...]:
-        drawn = [function for function in functions if self._worth(function)]
-        entries = [self._entry(function) for function in drawn]
-        rest = [function for function in functions if function not in drawn]
-        hidden = len(rest) + sum(1 for function in rest for _ in self.host.below(function.address))
+        entries = []
+        hidden: list[Function] = []
+        for function in functions:
+            below = tuple(self.host.below(function.address))
+            if self.whole or any(self._worth(each) for each in (function, *below)):
+                entries.append(self._entry(function))
+            else:
+                hidden += function, *below
         if hidden:
-            entries.append(Entry(f"… {hidden} more function{'s' * (hidden > 1)} (chipset, management, empty ports)"))
+            kinds = ", ".join(dict.fromkeys(kind_word(function) for function in hidden))
+            entries.append(Entry(f"… {len(hidden)} more function{'s' * (len(hidden) > 1)} ({kinds})"))
         return tuple(entries)
 
     def _worth(self, function: Function) -> bool:
-        if self.whole or function.usage or function.address in self.owners or function.kind in SHOWN:
-            return True
-        return any(child.kind in SHOWN or child.usage or child.address in self.owners for child in self.host.below(function.address))
+        return bool(function.usage) or function.address in self.owners or (function.kind in SHOWN and not function.is_vf)
 
     def _entry(self, function: Function) -> Entry:
         below = self.host.children(function.address)
