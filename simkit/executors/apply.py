@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from simkit.errors import ExecutorError, SimkitError, StepFailed, UnknownName
+from simkit.errors import ExecutorError, Fault, InputError, SimkitError, StalePlan, StepFailed, UnknownName
+from simkit.executors.exclusive import exclusive
 from simkit.executors.in_use import in_use
-from simkit.executors.journal import Journal, Mark, Phase, open_journal, plan_hash, start_journal
-from simkit.executors.node import Node
-from simkit.executors.observe import holds, key, mismatches, missing, perform, target, written
+from simkit.executors.journal import Journal, Mark, Phase, open_journal, plan_hash, read_journal, start_journal
+from simkit.executors.node import Node, machine
+from simkit.executors.observe import mismatches
+from simkit.executors.one_step import do, undo
+from simkit.executors.open_files import held_open
 from simkit.executors.stale import final, first, require_fresh, wanted_already
 from simkit.model.address import Address
 from simkit.model.plan import Plan
-from simkit.model.step import Action, Expect, Step
-from simkit.plan.interlocks import require_free
+from simkit.model.step import Step, StepKind
+from simkit.plan.interlocks import InterlockError, require_free
+from simkit.plan.replay import replay
 
 
 class Outcome(StrEnum):
@@ -70,15 +74,16 @@ def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_
 
     Each step: journal the intent, write, read again, compare, journal. Where one fails, all are undone in reverse order, each
     compared with what was there before. What is as wanted already is skipped, so that applying twice is applying once. An
-    interrupted apply of the same plan in `journal` is finished (one that was undoing is undone first). `dry_run` checks
-    everything and writes nothing, no journal either. `fail_at` makes the step of that id fail, for rehearsals. `allow` names
-    functions that may be taken although the host uses them.
+    interrupted apply of the same plan in `journal` is finished (one that was undoing is undone first), if the node is still the
+    same: after a reboot another device may be at an address. `dry_run` checks everything and writes nothing, no journal either.
+    `fail_at` makes the step of that id fail, for rehearsals. `allow` names functions that may be taken although the host uses them.
 
     Raises:
         StalePlan: the node has changed since; nothing was written.
         InterlockError: something in use would be taken away; nothing was written.
+        InputError: the plan's steps do not fit together, as when it was edited by hand; nothing was written.
         StepFailed: a step failed and all was undone, or an undo failed and the journal says from where to go on.
-        ExecutorError: the node cannot be read, or the journal cannot be used.
+        ExecutorError: the node cannot be read, or the journal cannot be used, or is another node's.
         UnknownName: `fail_at` is no step.
     """
     if fail_at is not None and fail_at not in {step.id for step in plan.steps}:
@@ -88,11 +93,11 @@ def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_
         last = final(plan.steps)
         skipped = tuple(step.id for step in plan.steps if wanted_already(node, step, last))
         return Applied(Outcome.REHEARSED, skipped=skipped, pending=tuple(step.id for step in plan.steps if step.id not in skipped))
-    with start_journal(journal, plan, node.name, tuple(sorted(allow))) as log:
+    with exclusive(node), start_journal(journal, plan, node.name, tuple(sorted(allow)), machine(node)) as log:
+        log.require_node(node.name, machine(node))
         if log.phase is Phase.UNDOING:
             _undo(log, node, progress)
-        if not log.touched:
-            _require_possible(plan, node, allow)
+        _require_possible(plan, node, {*allow, *log.allow}, log)
         return _forward(log, node, fail_at, progress)
 
 
@@ -100,14 +105,13 @@ def resume(journal: Path, node: Node, *, progress: Listener | None = None) -> Ap
     """Carry on after a crash: finish what was being applied, or undo what was being undone; a finished journal is left as it is.
 
     Raises:
-        StepFailed: as `apply`.
-        ExecutorError: the node cannot be read, or the journal cannot be used.
+        StalePlan, InterlockError, StepFailed, ExecutorError: as `apply`.
     """
-    with open_journal(journal) as log:
+    with exclusive(node), open_journal(journal) as log:
+        log.require_node(node.name, machine(node))
         match log.phase:
             case Phase.APPLYING:
-                if not log.touched:
-                    _require_possible(log.plan, node, log.allow)
+                _require_possible(log.plan, node, log.allow, log)
                 return _forward(log, node, None, progress)
             case Phase.UNDOING:
                 return _undo(log, node, progress)
@@ -121,28 +125,51 @@ def rollback(journal: Path, node: Node, *, progress: Listener | None = None) -> 
     """Undo all that the journal says was done, in reverse order.
 
     Raises:
+        InterlockError: a process, such as a guest's, has a device open that would be taken from it; nothing was written.
         StepFailed: an undo failed; the journal says from where to go on.
-        ExecutorError: the node cannot be read, or the journal cannot be used.
+        ExecutorError: the node cannot be read, or the journal cannot be used, or is another node's.
     """
-    with open_journal(journal) as log:
+    with exclusive(node), open_journal(journal) as log:
+        log.require_node(node.name, machine(node))
+        _require_closed(log, node)
         return Applied(Outcome.RESTORED) if log.phase is Phase.RESTORED else _undo(log, node, progress)
 
 
 def status(journal: Path) -> Status:
-    """How far a journal has got.
+    """How far a journal has got; it is only read, and while another process writes it too.
 
     Raises:
-        ExecutorError: it cannot be opened, or a running process holds it.
+        ExecutorError: it cannot be opened.
+        MalformedDocument: as `open_journal`.
     """
-    with open_journal(journal) as log:
-        last = next((record for record in reversed(log.records) if record.mark in (Mark.FAILED, Mark.APPLIED)), None)
-        failure = last.detail if last is not None else ""
-        return Status(log.phase, plan_hash(log.plan), log.node, len(log.plan.steps), tuple(step.id for step in log.touched), failure)
+    log = read_journal(journal)
+    last = next((record for record in reversed(log.records) if record.mark in (Mark.FAILED, Mark.APPLIED)), None)
+    failure = last.detail if last is not None else ""
+    return Status(log.phase, plan_hash(log.plan), log.node, len(log.plan.steps), tuple(step.id for step in log.touched), failure)
 
 
-def _require_possible(plan: Plan, node: Node, allow: Collection[Address]) -> None:
-    require_fresh(plan, node)
-    require_free(plan, uses=in_use(node), allow=allow)
+def _require_possible(plan: Plan, node: Node, allow: Collection[Address], log: Journal | None = None) -> None:
+    """What is as wanted already takes nothing away, so that a plan may be applied again under running guests."""
+    faults = replay(plan)
+    if faults:
+        raise InputError("the steps of this plan do not fit together", faults=tuple(Fault(fault, remedy="was the plan edited by hand? solve again")
+                                                                                    for fault in faults))
+    try:
+        require_fresh(plan, node)
+    except StalePlan as error:
+        if log is None or not log.touched:
+            raise
+        raise StalePlan(f"{error.what}, and {len(log.touched)} of its steps stand: `simkit rollback` undoes them", faults=error.faults) from error
+    last = final(plan.steps)
+    require_free(plan, uses=in_use(node), allow=allow, done=tuple(step.id for step in plan.steps if wanted_already(node, step, last)))
+
+
+def _require_closed(log: Journal, node: Node) -> None:
+    held = held_open(node)
+    taking = {step.subject for step in log.touched if step.kind is StepKind.BIND}
+    faults = tuple(Fault(f"{address} is {held[address]}", remedy="stop it first") for address in sorted(taking & held.keys()))
+    if faults:
+        raise InterlockError("undoing would take away what is in use", faults=faults)
 
 
 def _forward(log: Journal, node: Node, fail_at: str | None, progress: Listener | None) -> Applied:
@@ -155,7 +182,7 @@ def _forward(log: Journal, node: Node, fail_at: str | None, progress: Listener |
                 skipped.append(step.id)
                 _tell(progress, step, "skipped", number, len(steps))
             else:
-                _do(log, node, step, fails=step.id == fail_at)
+                do(log, node, step, fails=step.id == fail_at)
                 done.append(step.id)
                 _tell(progress, step, "done", number, len(steps))
         wrong = mismatches(node, last.values())
@@ -165,44 +192,18 @@ def _forward(log: Journal, node: Node, fail_at: str | None, progress: Listener |
             log.append(Mark.APPLIED)
     except (SimkitError, OSError) as error:
         failure = _failure(error)
-        log.append(Mark.FAILED, failure.step, str(failure))
+        try:
+            log.append(Mark.FAILED, failure.step, str(failure))
+        except ExecutorError as broken:
+            raise StepFailed(f"{failure.what}; the journal cannot be written ({broken.what}), so nothing more was done: {len(log.touched)} steps stand",
+                             step=failure.step, path=failure.path, remedy="make room for it, then `simkit resume` or `simkit rollback`") from error
         undone = _undo(log, node, progress, after=failure).undone
         raise StepFailed(f"{failure.what}; {len(undone)} step{'s' * (len(undone) != 1)} undone, the node is as it was", step=failure.step, path=failure.path,
                          written=failure.written, read=failure.read, remedy=failure.faults[0].remedy) from error
     return Applied(Outcome.APPLIED if done else Outcome.ALREADY, tuple(done), tuple(skipped))
 
 
-def _do(log: Journal, node: Node, step: Step, *, fails: bool) -> None:
-    wrong = mismatches(node, step.before)
-    if wrong:
-        raise StepFailed(f"{step.id}: {wrong[0]} before it", step=step.id, path=wrong[0].path, read=wrong[0].found,
-                         remedy="something else changes the node; find out what, and apply again")
-    log.append(Mark.INTENT, step.id)
-    if fails:
-        raise StepFailed(f"{step.id}: made to fail, as asked", step=step.id, path=target(step.do[0]), written=written(step.do[0]))
-    for action in step.do:
-        _write(node, step, action)
-    wrong = mismatches(node, step.check)
-    if wrong:
-        raise StepFailed(f"{step.id}: wrote {written(step.do[-1])} to {target(step.do[-1])}, but {wrong[0]}", step=step.id, path=wrong[0].path,
-                         written=written(step.do[-1]), read=wrong[0].found, remedy="the kernel log (dmesg) says why")
-    log.append(Mark.DONE, step.id)
-
-
-def _write(node: Node, step: Step, action: Action) -> None:
-    try:
-        perform(node, action)
-    except ExecutorError as error:
-        raise StepFailed(f"{step.id}: {written(action)} was refused: {error.what}", step=step.id, path=target(action), written=written(action),
-                         remedy=error.faults[0].remedy or "the kernel log (dmesg) says why") from error
-
-
 def _undo(log: Journal, node: Node, progress: Listener | None, *, after: StepFailed | None = None) -> Applied:
-    """Undo what the journal says was begun.
-
-    What a step changes is compared with what was there before it. Where that is so already, or as at the very start, there is
-    nothing to undo: it was never written, or the node rebooted.
-    """
     if log.phase is not Phase.UNDOING:
         log.append(Mark.UNDOING)
     undone: list[str] = []
@@ -210,7 +211,7 @@ def _undo(log: Journal, node: Node, progress: Listener | None, *, after: StepFai
     start = first(log.plan.steps)
     for number, step in enumerate(reversed(touched), start=1):
         try:
-            _undo_step(log, node, step, start)
+            undo(log, node, step, start)
         except (SimkitError, OSError) as error:
             failure = _failure(error)
             why = f"{after.what}; then undoing failed" if after is not None else "undoing failed"
@@ -220,19 +221,6 @@ def _undo(log: Journal, node: Node, progress: Listener | None, *, after: StepFai
         _tell(progress, step, "undone", number, len(touched))
     log.append(Mark.RESTORED)
     return Applied(Outcome.RESTORED, undone=tuple(undone))
-
-
-def _undo_step(log: Journal, node: Node, step: Step, start: dict[str, Expect]) -> None:
-    changed = {key(expect) for expect in step.check}
-    before = [expect for expect in step.before if key(expect) in changed]
-    initial = [start[name] for name in changed if name in start]
-    if not (missing(node, step.subject) or (before and holds(node, before)) or (initial and holds(node, initial))):
-        for action in step.undo:
-            _write(node, step, action)
-        wrong = mismatches(node, before)
-        if wrong:
-            raise StepFailed(f"{step.id}: undone, but {wrong[0]}", step=step.id, path=wrong[0].path, written=written(step.undo[-1]), read=wrong[0].found)
-    log.append(Mark.UNDONE, step.id)
 
 
 def _failure(error: SimkitError | OSError) -> StepFailed:

@@ -68,9 +68,10 @@ class Journal:
     A last line that was torn by a crash is no record and is cut off before the next one is written.
     """
 
-    def __init__(self, path: Path, handle: int, plan: Plan, allow: tuple[Address, ...], node: str, records: tuple[Record, ...] | None) -> None:
+    def __init__(self, path: Path, handle: int, plan: Plan, allow: tuple[Address, ...], node: str, machine: str,
+                 records: tuple[Record, ...] | None) -> None:
         """`open_journal` and `start_journal` make them; `records` None: there is nothing in the file yet, not even a header."""
-        self.path, self.plan, self.allow, self.node = path, plan, allow, node
+        self.path, self.plan, self.allow, self.node, self.machine = path, plan, allow, node, machine
         self.records = list(records or ())
         self._handle = handle
         self._begun = records is not None
@@ -91,6 +92,17 @@ class Journal:
                 begun.discard(record.step)
         return tuple(step for step in self.plan.steps if step.id in begun)
 
+    def require_node(self, name: str, machine: str) -> None:
+        """Refuse a node that is not the one this journal tells of: on it nothing would be there to undo, and that would be written down as undone.
+
+        Raises:
+            ExecutorError: it is another one by name, or by its machine-id.
+        """
+        if name != self.node or (machine and self.machine and machine != self.machine):
+            mine, other = (self.node, name) if name != self.node else (f"{self.node} of machine {self.machine}", f"{name} of machine {machine}")
+            raise ExecutorError(f"this journal tells of node {mine}, not of {other}", where=str(self.path),
+                                remedy="go on with that node, or name another journal for this one")
+
     def append(self, mark: Mark, step: str = "", detail: str = "") -> None:
         """Write a record, the first time a header before it, and wait until it is on disk.
 
@@ -100,12 +112,29 @@ class Journal:
         if not self._begun:
             os.ftruncate(self._handle, 0)
             os.lseek(self._handle, 0, os.SEEK_SET)
-            _write(self._handle, self.path, _header(self.plan, self.node, self.allow))
+            _write(self._handle, self.path, _header(self.plan, self.node, self.machine, self.allow))
             _sync_folder(self.path)
             self._begun = True
         record = Record(mark, step, detail)
         _write(self._handle, self.path, {key: str(value) for key, value in (("mark", mark), ("step", step), ("detail", detail)) if value})
         self.records.append(record)
+
+
+def read_journal(path: Path) -> Journal:
+    """What a journal says at the moment; nothing can be appended, and a process that writes it is not in the way.
+
+    Raises:
+        ExecutorError: it cannot be opened.
+        MalformedDocument: as `open_journal`.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise refused(str(path), error, remedy="name the journal of an apply") from error
+    try:
+        return _read(path, -1, _begun(path, _lines(path, handle)[0]))
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -118,18 +147,17 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     with _locked(path, os.O_RDWR) as handle:
         lines, length = _lines(path, handle)
-        if not lines:
-            raise MalformedDocument("an empty journal: nothing was begun", where=str(path), remedy="apply the plan; nothing has to be undone")
+        found = _read(path, handle, _begun(path, lines))
         os.ftruncate(handle, length)
         os.lseek(handle, 0, os.SEEK_END)
-        yield _read(path, handle, lines)
+        yield found
 
 
 @contextmanager
-def start_journal(path: Path, plan: Plan, node: str, allow: tuple[Address, ...]) -> Iterator[Journal]:
+def start_journal(path: Path, plan: Plan, node: str, allow: tuple[Address, ...], machine: str = "") -> Iterator[Journal]:
     """The journal of `plan` at `path`: a new one, or the one that is there if it is of the same plan.
 
-    One of another plan is begun anew if nothing of that plan is left on the node. Nothing is written before the first record.
+    One of another plan, or another node, is begun anew if nothing of what it tells is left. Nothing is written before the first record.
 
     Raises:
         ExecutorError: as `open_journal`, or the journal is another plan's, and not restored.
@@ -137,12 +165,13 @@ def start_journal(path: Path, plan: Plan, node: str, allow: tuple[Address, ...])
     with _locked(path, os.O_RDWR | os.O_CREAT) as handle:
         try:
             lines, length = _lines(path, handle)
-            found = _read(path, handle, lines) if lines else Journal(path, handle, plan, allow, node, None)
-            if plan_hash(found.plan) != plan_hash(plan):
+            found = _read(path, handle, lines) if lines else Journal(path, handle, plan, allow, node, machine, None)
+            other = plan_hash(found.plan) != plan_hash(plan)
+            if other or (not found.touched and (found.node, found.machine) != (node, machine)):
                 if found.touched:
                     raise ExecutorError(f"this journal is of another plan, which is {found.phase}", where=str(path),
                                         remedy="roll that plan back first, or name another journal")
-                found = Journal(path, handle, plan, allow, node, None)
+                found = Journal(path, handle, plan, allow, node, machine, None)
             elif lines:
                 os.ftruncate(handle, length)
                 os.lseek(handle, 0, os.SEEK_END)
@@ -168,10 +197,10 @@ def _locked(path: Path, flags: int) -> Iterator[int]:
         os.close(handle)
 
 
-def _header(plan: Plan, node: str, allow: tuple[Address, ...]) -> dict[str, Any]:
+def _header(plan: Plan, node: str, machine: str, allow: tuple[Address, ...]) -> dict[str, Any]:
     from simkit.formats.plan import dump_plan
 
-    return {"simkit": _FORMAT, "plan_sha256": plan_hash(plan), "fingerprint": plan.fingerprint, "node": node,
+    return {"simkit": _FORMAT, "plan_sha256": plan_hash(plan), "fingerprint": plan.fingerprint, "node": node, "machine": machine,
             "allow": [str(address) for address in allow], "plan": json.loads(dump_plan(plan))}
 
 
@@ -212,6 +241,12 @@ def _lines(path: Path, handle: int) -> tuple[list[dict[str, Any]], int]:
     return lines, len(whole) + len(newline)
 
 
+def _begun(path: Path, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not lines:
+        raise MalformedDocument("an empty journal: nothing was begun", where=str(path), remedy="apply the plan; nothing has to be undone")
+    return lines
+
+
 def _read(path: Path, handle: int, lines: list[dict[str, Any]]) -> Journal:
     from simkit.formats.plan import load_plan
 
@@ -224,6 +259,6 @@ def _read(path: Path, handle: int, lines: list[dict[str, Any]]) -> Journal:
             raise ValueError("the plan in it is not the one whose hash it has")
         allow = tuple(Address.parse(text) for text in header["allow"])
         records = tuple(Record(Mark(line["mark"]), str(line.get("step", "")), str(line.get("detail", ""))) for line in rest)
-        return Journal(path, handle, plan, allow, str(header["node"]), records)
+        return Journal(path, handle, plan, allow, str(header["node"]), str(header.get("machine", "")), records)
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedDocument(f"a damaged journal: {error}", where=str(path), remedy="undo by hand what it says was done") from error

@@ -44,6 +44,12 @@ class Node(Protocol):
         ...
 
 
+def machine(node: Node) -> str:
+    """The machine's own identity, the same after a reboot and on no other machine (machine-id(5)); empty where it has none, as a recorded tree."""
+    data = node.read("etc/machine-id")
+    return "" if data is None else data.decode("utf-8", "replace").strip()
+
+
 def refused(path: str, error: OSError, *, remedy: str = "") -> ExecutorError:
     """An OSError as ours, with its errno kept."""
     result = ExecutorError(error.strerror or str(error), where=path, remedy=remedy)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from simkit.errors import Fault, StalePlan
 from simkit.executors.node import Node
-from simkit.executors.observe import acs_control, holds, key, mismatches, missing
+from simkit.executors.observe import Mismatch, acs_control, holds, key, mismatches, missing
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs
 from simkit.model.function import Function
@@ -35,6 +35,13 @@ def first(steps: tuple[Step, ...]) -> dict[str, Expect]:
 def wanted_already(node: Node, step: Step, last: dict[str, Expect]) -> bool:
     """Whether a step has nothing to do: its own check holds, or all it checks is as the whole plan leaves it."""
     return holds(node, step.check) or holds(node, (last[key(expect)] for expect in step.check))
+
+
+def another_device(node: Node, plan: Plan, address: Address) -> bool:
+    """Whether the ids at an address are not those that the planned host had there; of a virtual function that was to be made, its physical function's."""
+    physical = {device.address: device.vf_of for guest in plan.guests for device in guest.devices}
+    known = address if address in plan.host else physical.get(address)
+    return known is not None and known in plan.host and any(True for _ in _other_ids(node, plan.host[known]))
 
 
 def require_fresh(plan: Plan, node: Node) -> None:
@@ -73,10 +80,18 @@ def _faults(plan: Plan, node: Node) -> Iterator[Fault]:
                         "capture this node (simkit capture) and solve again")
 
 
+def _remade(plan: Plan) -> set[Address]:
+    """The virtual functions that steps make, although some of their addresses may be taken by those that go."""
+    physical = {step.subject for step in plan.steps if step.kind is StepKind.SRIOV_NUMVFS}
+    return {device.address for guest in plan.guests for device in guest.devices if device.address not in plan.host or device.vf_of in physical}
+
+
 def _relied_on(plan: Plan) -> tuple[Function, ...]:
+    """Of a virtual function that a step makes, its physical function: itself it is there at times only."""
     found: dict[Address, Function] = {}
+    made = _remade(plan)
     for device in (device for guest in plan.guests for device in guest.devices):
-        address = device.address if device.address in plan.host else device.vf_of
+        address = device.vf_of if device.address in made else device.address
         if address is not None and address in plan.host:
             function = plan.host[address]
             for each in (function, *plan.host.ancestors(function)):
@@ -86,10 +101,8 @@ def _relied_on(plan: Plan) -> tuple[Function, ...]:
 
 def _changed(node: Node, host: Host, function: Function) -> Iterator[Fault]:
     folder, remedy = attributes.device(function.address), "capture the node and solve again"
-    for name, value, digits in (("vendor", function.vendor_id, 4), ("device", function.device_id, 4), ("class", function.class_code, 6)):
-        if isinstance(value, int):
-            for found in mismatches(node, (ExpectText(f"{folder}/{name}", f"0x{value:0{digits}x}"),)):
-                yield Fault(f"{found}: another device is at {function.address}", found.path, remedy)
+    for found in _other_ids(node, function):
+        yield Fault(f"{found}: another device is at {function.address}", found.path, remedy)
     parts = (node.readlink(folder) or "").split("/")
     if len(parts) > 2 and parts[-2] != str(function.parent) and not host.elided:
         yield Fault(f"{function.address} is below {parts[-2]}, not below {function.parent}", folder, remedy)
@@ -103,10 +116,16 @@ def _changed(node: Node, host: Host, function: Function) -> Iterator[Fault]:
             yield Fault(f"IOMMU group {group} holds {', '.join(sorted(now))}, not {', '.join(sorted(others))}", f"{folder}/iommu_group/devices", remedy)
 
 
+def _other_ids(node: Node, function: Function) -> Iterator[Mismatch]:
+    folder = attributes.device(function.address)
+    for name, value, digits in (("vendor", function.vendor_id, 4), ("device", function.device_id, 4), ("class", function.class_code, 6)):
+        if isinstance(value, int):
+            yield from mismatches(node, (ExpectText(f"{folder}/{name}", f"0x{value:0{digits}x}"),))
+
+
 def _preconditions(plan: Plan, node: Node) -> Iterator[Fault]:
     last = final(plan.steps)
-    remade = {step.subject for step in plan.steps if step.kind is StepKind.SRIOV_NUMVFS}
-    made = {device.address for guest in plan.guests for device in guest.devices if device.address not in plan.host or device.vf_of in remade}
+    made = _remade(plan)
     changed: set[str] = set()
     for step in plan.steps:
         if step.subject not in made and not wanted_already(node, step, last):

@@ -21,14 +21,15 @@ class InterlockError(SimkitError):
     exit_status = 1
 
 
-def takes_away(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow: Collection[Address] = ()) -> tuple[Fault, ...]:
+def takes_away(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow: Collection[Address] = (), done: Collection[str] = ()) -> tuple[Fault, ...]:
     """Every function that the plan's steps take from the host although the host uses it, unless `allow` names the function.
 
     In use is what `Function.usage` says of the planned host, what `uses` says (what a node itself shows at the moment), and
-    a virtual function with a driver whose physical function is unbound or loses its virtual functions.
+    a virtual function with a driver whose physical function is unbound or loses its virtual functions. `done` are the ids of
+    steps that stand already: they take nothing any more.
     """
     found: dict[Address, Fault] = {}
-    for step in plan.steps:
+    for step in (step for step in plan.steps if step.id not in done):
         for address, why in _taken(plan.host, step, uses or {}):
             if address not in allow and address not in found:
                 found[address] = Fault(f"step {step.id} takes {address} away: it is {why}", str(plan.host.where(f"functions/{address}/usage")),
@@ -36,13 +37,13 @@ def takes_away(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow: 
     return tuple(found.values())
 
 
-def require_free(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow: Collection[Address] = ()) -> None:
+def require_free(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow: Collection[Address] = (), done: Collection[str] = ()) -> None:
     """Refuse a plan that takes away what is in use.
 
     Raises:
         InterlockError: with every such function (`takes_away`).
     """
-    faults = takes_away(plan, uses=uses, allow=allow)
+    faults = takes_away(plan, uses=uses, allow=allow, done=done)
     if faults:
         raise InterlockError("the plan takes away what the host uses", faults=faults)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from simkit.model.capabilities import Acs, Sriov
 from simkit.model.host import Host
 from simkit.model.plan import Plan
-from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, SetAcs
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, SetAcs, Step, StepKind
 from simkit.model.unknown import is_known
 
 _DEVICES, _DRIVERS = "sys/bus/pci/devices/", "sys/bus/pci/drivers/"
@@ -16,14 +17,16 @@ _DEVICES, _DRIVERS = "sys/bus/pci/devices/", "sys/bus/pci/drivers/"
 def replay(plan: Plan) -> tuple[str, ...]:
     """What is wrong with the plan's steps, as sentences.
 
-    None: each one's `before` holds when its turn comes, its `check` after it, and undone in reverse each `before` holds again
-    and every value is the first one. The rules of the kernel that it plays by are written here a second time, from drivers/base/bus.c, drivers/pci/pci-driver.c
-    and drivers/pci/iov.c, and share nothing with `simkit.plan.steps`.
+    None: each one writes what its kind says, of its subject and nothing else, its `before` holds when its turn comes, its `check`
+    after it, and undone in reverse each `before` holds again and every value is the first one. The rules of the kernel that it plays
+    by are written here a second time, from drivers/base/bus.c, drivers/pci/pci-driver.c and drivers/pci/iov.c, and share nothing with
+    `simkit.plan.steps`.
     """
     table = _Table(plan.host)
     faults: list[str] = []
     if len({step.id for step in plan.steps}) != len(plan.steps):
         faults.append("two steps have the same id")
+    faults += [f"{step.id}: {fault}" for step in plan.steps for fault in _foreign(step)]
     for step in plan.steps:
         faults += [f"{step.id}: before it, {fault}" for fault in table.differences(step.before)]
         table.perform(step.do)
@@ -33,6 +36,27 @@ def replay(plan: Plan) -> tuple[str, ...]:
         faults += [f"{step.id}: undone, {fault}" for fault in table.differences(step.before)]
     faults += [f"undone, {name} is {table.values[name]!r} and was {first!r}" for name, first in table.first.items() if table.values[name] != first]
     return tuple(faults)
+
+
+_WRITES = {StepKind.DRIVER_OVERRIDE: {"driver_override"}, StepKind.UNBIND: {"unbind", "driver_override", "bind"},
+           StepKind.BIND: {"drivers_probe", "bind", "unbind"}, StepKind.SRIOV_NUMVFS: {"sriov_numvfs"}, StepKind.SRIOV_AUTOPROBE: {"sriov_drivers_autoprobe"},
+           StepKind.ACS_CONTROL: set[str]()}
+
+
+def _foreign(step: Step) -> list[str]:
+    """Writes of a step that are not of its kind, or to another function than its subject: interlocks go by these two."""
+    found = []
+    for action in (*step.do, *step.undo):
+        if isinstance(action, SetAcs):
+            if action.function != step.subject or step.kind is not StepKind.ACS_CONTROL:
+                found.append(f"sets ACS of {action.function}, which is none of a step {step.kind} of {step.subject}")
+            continue
+        name = action.path.rpartition("/")[2]
+        of_subject = action.path == f"{_DEVICES}{step.subject}/{name}"
+        to_driver = action.text == str(step.subject) and (action.path == "sys/bus/pci/drivers_probe" or re.fullmatch(f"{_DRIVERS}[^/]+/(un)?bind", action.path))
+        if name not in _WRITES[step.kind] or not (of_subject or to_driver):
+            found.append(f"writes {action.text!r} to {action.path}, which is none of a step {step.kind} of {step.subject}")
+    return found
 
 
 @dataclass(slots=True)

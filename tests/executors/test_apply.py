@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,20 +17,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.errors import ExecutorError, MalformedDocument, StalePlan, StepFailed, UnknownName
+from simkit.errors import ExecutorError, InputError, MalformedDocument, StalePlan, StepFailed, UnknownName
 from simkit.executors import journal as journal_module
 from simkit.executors.apply import Outcome, apply, resume, rollback, status
 from simkit.executors.compare import difference, snapshot
+from simkit.executors.exclusive import exclusive
 from simkit.executors.journal import Mark, Phase
 from simkit.executors.local import LocalNode
 from simkit.executors.node import refusal
 from simkit.executors.observe import holds, mismatches
 from simkit.executors.recorded import RecordedNode
 from simkit.model.capabilities import Sriov
-from simkit.model.step import ExpectLink
+from simkit.model.step import ExpectLink, SetAcs, Write
 from simkit.plan.interlocks import InterlockError
 from simkit.plan.plan import with_steps
-from simkit.testing.small_node import AUDIO, DISK, DOWNSTREAM, GPU, NIC, PEER, small_host, small_plan, small_vf, write_small_node
+from simkit.testing.small_node import AUDIO, DISK, DISK_PORT, DOWNSTREAM, GPU, NIC, PEER, small_host, small_plan, small_vf, write_small_node
 
 PLAN = with_steps(small_plan())
 STEPS = len(PLAN.steps)
@@ -315,19 +317,163 @@ apply(with_steps(small_plan()), RecordedNode(Path({str(world.folder)!r})), Path(
     assert world.is_as_planned()
 
 
-def test_power_cut_resets_the_node_and_both_ways_work(world, tmp_path):
-    """After a reboot sysfs is as at boot while the journal says that all was done."""
-    for way in ("rollback", "apply"):
-        fresh = World(tmp_path / way)
-        apply(PLAN, world.node, fresh.journal)
-        if way == "rollback":
-            rollback(fresh.journal, fresh.node)
-            assert fresh.is_as_it_was()
-        else:
-            assert apply(PLAN, fresh.node, fresh.journal).outcome is Outcome.APPLIED
-            assert fresh.is_as_planned()
-        rollback(fresh.journal, world.node)
-        world = World(tmp_path / f"again-{way}")
+def reboot(world):
+    """sysfs is as at boot again, while the journal says that all was done."""
+    shutil.rmtree(world.folder)
+    world.node = RecordedNode(write_small_node(world.folder))
+
+
+@pytest.mark.parametrize("way", ["rollback", "apply"])
+def test_power_cut_resets_the_node_and_both_ways_work(world, way):
+    apply(PLAN, world.node, world.journal)
+    reboot(world)
+    if way == "apply":
+        assert apply(PLAN, world.node, world.journal).outcome is Outcome.APPLIED
+        assert world.is_as_planned()
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+def swap_device(world, address):
+    """After a reboot buses are numbered otherwise: another function is at an address."""
+    (world.folder / DEVICES / str(address) / "device").write_text("0x1999\n")
+    world.start = snapshot(world.folder)
+
+
+@pytest.mark.parametrize("again", [lambda world: apply(PLAN, world.node, world.journal), lambda world: resume(world.journal, world.node)])
+def test_another_device_after_a_reboot_is_not_taken(world, again):
+    with suppress(Killed):
+        apply(PLAN, Faulty(world.node, 8, "dead"), world.journal)
+    reboot(world)
+    swap_device(world, PEER)
+    with pytest.raises(StalePlan, match=r"8 of its steps stand: `simkit rollback`"):
+        again(world)
+    assert world.is_as_it_was()
+
+
+def test_what_came_into_use_after_a_crash_is_not_taken(world):
+    with suppress(Killed):
+        apply(PLAN, Faulty(world.node, 5, "dead"), world.journal)
+    (world.folder / DEVICES / str(PEER) / "boot_vga").write_text("1\n")
+    with pytest.raises(InterlockError, match=f"{PEER} away"):
+        resume(world.journal, RecordedNode(world.folder))
+
+
+def test_undoing_leaves_another_device_alone(world):
+    """The NIC's numbers are another NIC's by now, which has virtual functions of its own."""
+    apply(PLAN, world.node, world.journal)
+    reboot(world)
+    swap_device(world, NIC)
+    world.node.write(f"{DEVICES}/{NIC}/sriov_numvfs", b"4")
+    world.start = snapshot(world.folder)
+    assert rollback(world.journal, world.node).outcome is Outcome.RESTORED
+    assert world.is_as_it_was()
+
+
+def test_undoing_stops_at_what_somebody_else_made_of_it(world):
+    apply(with_steps(small_plan(vfs=0)), world.node, world.journal)
+    rollback(world.journal, world.node)
+    only_vfs = replace(PLAN, steps=PLAN.steps[:2])
+    apply(only_vfs, world.node, world.journal)
+    world.node.write(f"{DEVICES}/{NIC}/sriov_numvfs", b"0")
+    world.node.write(f"{DEVICES}/{NIC}/sriov_numvfs", b"4")
+    with pytest.raises(StepFailed, match=r"reads '4', not '2', neither as the plan left it nor as it was"):
+        rollback(world.journal, world.node)
+    assert (world.folder / DEVICES / str(NIC) / "sriov_numvfs").read_text() == "4\n"
+    world.node.write(f"{DEVICES}/{NIC}/sriov_numvfs", b"0")
+    assert resume(world.journal, world.node).outcome is Outcome.RESTORED
+    assert world.is_as_it_was()
+
+
+def test_a_guest_that_runs_keeps_its_devices(world):
+    """Unbinding vfio-pci would wait for the guest to end."""
+    apply(PLAN, world.node, world.journal)
+    held = world.folder / "proc/77/fd"
+    held.mkdir(parents=True)
+    (held / "9").symlink_to("/dev/vfio/6")
+    records = world.journal.read_bytes()
+    with pytest.raises(InterlockError, match=rf"{GPU} is open \(/dev/vfio/6\) in process 77; stop it first"):
+        rollback(world.journal, world.node)
+    assert world.journal.read_bytes() == records
+    assert apply(PLAN, world.node, world.journal).outcome is Outcome.ALREADY, "what stands takes nothing away"
+    shutil.rmtree(held.parent)
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
+@pytest.mark.parametrize("way", [lambda world, node: apply(PLAN, node, world.journal), lambda world, node: resume(world.journal, node),
+                                 lambda world, node: rollback(world.journal, node)])
+def test_a_journal_is_of_one_node(world, tmp_path, way):
+    apply(PLAN, world.node, world.journal)
+    records = world.journal.read_bytes()
+    other = World(tmp_path / "other")
+    with pytest.raises(ExecutorError, match=r"tells of node .*, not of .*other/node"):
+        way(world, other.node)
+    assert other.is_as_it_was()
+    assert world.journal.read_bytes() == records
+
+
+def test_the_same_path_on_another_machine_is_another_node(world):
+    identity = world.folder / "etc/machine-id"
+    identity.parent.mkdir()
+    identity.write_text("aaaa\n")
+    apply(PLAN, world.node, world.journal)
+    identity.write_text("bbbb\n")
+    with pytest.raises(ExecutorError, match=r"of machine aaaa, not of .* of machine bbbb"):
+        rollback(world.journal, world.node)
+
+
+def test_a_restored_journal_can_be_begun_on_another_node(world, tmp_path):
+    apply(PLAN, world.node, world.journal)
+    rollback(world.journal, world.node)
+    other = World(tmp_path / "other")
+    assert apply(PLAN, other.node, world.journal).outcome is Outcome.APPLIED
+    assert status(world.journal).node == str(other.folder)
+
+
+def test_a_node_is_changed_by_one_at_a_time(world):
+    """Another journal is no other node."""
+    with exclusive(world.node):
+        for way in (lambda: apply(PLAN, world.node, world.journal.with_name("other")), lambda: rollback(world.journal, world.node)):
+            with pytest.raises(ExecutorError, match="another process is changing this node"):
+                way()
+        assert apply(PLAN, world.node, world.journal, dry_run=True).outcome is Outcome.REHEARSED
+    assert world.is_as_it_was()
+
+
+def test_a_disk_that_stays_full_leaves_a_journal_to_go_on_with(world, monkeypatch):
+    count = 0
+    real = os.write
+
+    def write(handle, data):
+        nonlocal count
+        count += 1
+        if count >= 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data)
+
+    with monkeypatch.context() as patch, pytest.raises(StepFailed, match=r"journal cannot be written .*: 5 steps stand.*simkit rollback"):
+        patch.setattr(os, "write", write)
+        apply(PLAN, world.node, world.journal)
+    assert rollback(world.journal, world.node).outcome is Outcome.RESTORED
+    assert world.is_as_it_was()
+
+
+EVIL = [("unbind", Write("sys/bus/pci/drivers/nvme/unbind", str(DISK))), ("override", Write(f"{DEVICES}/{DISK}/driver_override", "vfio-pci")),
+        ("numvfs", Write(f"{DEVICES}/{NIC}/remove", "1")), ("bind", Write("sys/bus/pci/drivers/vfio-pci/new_id", "144d a80a")),
+        ("acs", SetAcs(DISK_PORT, 0x1D, 0)), ("bind", Write("sys/bus/pci/rescan", "1"))]
+
+
+@pytest.mark.parametrize("where", ["do", "undo"])
+@pytest.mark.parametrize(("word", "evil"), EVIL)
+def test_a_step_that_writes_to_another_function_is_refused(world, word, evil, where):
+    """Interlocks go by a step's subject; so nothing else may be written, in a plan that somebody edited."""
+    steps = list(PLAN.steps)
+    index = next(index for index, step in enumerate(steps) if f"-{word}-" in step.id)
+    steps[index] = replace(steps[index], **{where: (evil, *getattr(steps[index], where))})
+    with pytest.raises(InputError, match=rf"{steps[index].id}: (writes|sets ACS).*which is none of a step"):
+        apply(replace(PLAN, steps=tuple(steps)), world.node, world.journal)
+    assert world.is_as_it_was()
 
 
 @pytest.mark.parametrize(("ignored", "says"), [(False, "was refused"), (True, "undone, but .* reads no link, not a link to nvidia")])
@@ -435,7 +581,17 @@ def test_a_journal_is_one_processs_at_a_time(world):
     with journal_module.start_journal(world.journal, PLAN, "n", ()) as log:
         log.append(Mark.UNDOING)
         with pytest.raises(ExecutorError, match="another process"):
-            status(world.journal)
+            rollback(world.journal, world.node)
+        assert status(world.journal).phase is Phase.UNDOING
+
+
+def test_status_reads_and_never_writes(world):
+    apply(PLAN, world.node, world.journal)
+    world.journal.write_bytes(world.journal.read_bytes() + b'{"mark":"undo')
+    torn = world.journal.read_bytes()
+    world.journal.chmod(0o400)
+    assert status(world.journal).phase is Phase.APPLIED
+    assert world.journal.read_bytes() == torn
 
 
 @pytest.mark.parametrize("damage", [b'{"simkit":"plan/1"}\n', b"[]\n{}\n", b"\xff\xfe\n{}\n", b"", b'{"simkit":"journal/1"}\n', b"1\n",
