@@ -67,6 +67,16 @@ assert broken.verdict == "fail"
 broken
 
 # %% [markdown]
+# What is it that differs? Compared fact by fact, and marked in the tree.
+
+# %%
+import simkit
+
+difference = simkit.diff(host, host.what_if(acs={"0000:82:00.0": ""}))
+assert difference.rows.rows == (("0000:82:00.0", "acs.control", "SV,RR,CR,UF", "nothing"),)
+difference
+
+# %% [markdown]
 # What QEMU is started with:
 
 # %%

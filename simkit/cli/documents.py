@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from simkit.formats import fact
-from simkit.formats.emit import to_json
-from simkit.formats.native import host_document
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
@@ -105,16 +104,8 @@ def _finding(finding: Finding) -> Document:
 
 def differences(before: Host, after: Host) -> list[Document]:
     """The entries of the document of `simkit diff`, each value as a snapshot writes it; null is what a snapshot leaves out."""
-    old, new = (fact.Facts(to_json(host_document(host))) for host in (before, after))
-    found: list[Document] = []
-    for change in diff(before, after):
-        subject, field = change.subject, change.field
-        if not field:
-            found.append({"subject": subject, "field": "", "before": old.whole(subject), "after": new.whole(subject)})
-            continue
-        for key, was, is_now in fact.parts(old.at(subject, field), new.at(subject, field), fact.key(field)):
-            found.append({"subject": subject, "field": key, "before": was, "after": is_now})
-    return found
+    changes = ((change.subject, change.field) for change in diff(before, after))
+    return [asdict(said) for said in fact.said(before, after, changes)]
 
 
 def _assumption(assumption: Assumption) -> Document:

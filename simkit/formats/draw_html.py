@@ -23,8 +23,7 @@ pre{background:#f6f8fa;padding:12px;border-radius:6px;overflow:auto;font-size:12
 .key,.about{color:#3d4a57}.about{min-height:1.5em;margin:6px 2px;white-space:pre-wrap}
 table{border-collapse:collapse}td,th{padding:3px 10px;border-bottom:1px solid #e3e8ed;text-align:left;vertical-align:top}th{font-weight:600}
 .why{color:#5b6876}.peers td{text-align:center;border:1px solid #fff}.peers .LOC{color:#9aa7b4}
-.peers .NVL,.peers .NVB,.peers .C2C{background:#bfe5b3}.peers .PIX,.peers .P2C{background:#d9f0c8}.peers .PXB,.peers .PXN{background:#eef5c4}
-.peers .PHB{background:#fbe9b7}.peers .SYS,.peers .DIS{background:#f8cfc0}
+.scroll svg{max-width:100%;min-width:1000px;height:auto}
 .simkit .node{cursor:pointer}.simkit .node:focus{outline:none}.simkit .node:focus .box{stroke:#1d2733;stroke-width:2.5}
 .simkit .same .box{stroke:#2f7ed8;stroke-width:2.5}
 """
@@ -39,6 +38,14 @@ for(const node of nodes){
     node.addEventListener(on,()=>mark(true));node.addEventListener(off,()=>mark(false))}
 }
 """
+PEER_COLOURS = {
+    **dict.fromkeys(("NVL", "NVB", "C2C"), "#bfe5b3"),
+    **dict.fromkeys(("PIX", "P2C"), "#d9f0c8"),
+    **dict.fromkeys(("PXB", "PXN"), "#eef5c4"),
+    "PHB": "#fbe9b7",
+    **dict.fromkeys(("SYS", "DIS"), "#f8cfc0"),
+}
+"""From green (near) to red (far), by the name of a peer class."""
 _KEY = "A wire is as thick as its link is fast; g is an IOMMU group, coloured where functions share it; amber marks a port that lets peers through."
 
 
@@ -92,9 +99,10 @@ def page(
 def _matrix(host: Host, peers: Peers) -> str:
     names = peer_names(host, peers.functions)
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    colours = {cell: f' style="background:{PEER_COLOURS[str(cell)]}"' if str(cell) in PEER_COLOURS else "" for cell in PeerClass}
     rows = "\n".join(
         f'<tr><th scope="row">{name}</th>'
-        + "".join(f'<td class="{cell}">{"·" if cell == PeerClass.LOC else cell}</td>' for cell in row)
+        + "".join(f'<td{colours[cell]} class="{cell}">{"·" if cell == PeerClass.LOC else cell}</td>' for cell in row)
         + f'<td style="text-align:left">{address} {escape(host[address].label)}</td></tr>'
         for name, row, address in zip(names, peers.classes, peers.functions, strict=True)
     )

@@ -119,9 +119,10 @@ def _drawn(drawn: Layout, placed: Placed, hot: frozenset[Address], pills: Mappin
     words += [f"below {entry.through.address}"] if entry.through else []
     words += [f"of {entry.owner}"] if entry.owner else []
     notes = " · ".join(f'<tspan class="weak">{escape(text)}</tspan>' if weak else escape(text) for text, weak in _notes(entry, leaf=leaf))
+    hover = escape("\n".join(words))
     place = 'dx="9"' if leaf else f'x="{x + 11:.0f}" dy="14"'
     return (
-        f'<g class="node{" hot" if _addresses(entry) & hot else ""}" data-address="{function.address}" tabindex="0"><title>{escape(chr(10).join(words))}</title>'
+        f'<g class="node{" hot" if _addresses(entry) & hot else ""}" data-address="{function.address}" tabindex="0"><title>{hover}</title>'
         f'<rect class="box" x="{x:.0f}" y="{top:.1f}" width="{wide:.0f}" height="{height}" rx="4" fill="{_TINT.get(function.kind, "#f6f8fa")}"/>'
         f'<text x="{x + 11:.0f}" y="{middle + (4 if leaf else -2):.1f}">{escape(_title(placed))}<tspan class="sub" {place}>{notes}</tspan></text>'
         + (pill.at(x + wide - draw_regions.PILL - 5, middle if leaf else middle + 7) if pill else "")

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
+
+from simkit.formats.emit import to_json
+from simkit.formats.native import host_document
+from simkit.model.host import Host
 
 _KEYS = {"vendor_id": "vendor", "device_id": "device", "class_code": "class", "port_type": "port", "bus_range": "buses", "memory_bytes": "memory"}
 _MOST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One difference in the words of a snapshot; an empty field is a whole node or function that only one side has."""
+
+    subject: str
+    field: str
+    before: Any
+    after: Any
+
+
+def said(before: Host, after: Host, changes: Iterable[tuple[str, str]]) -> list[Said]:
+    """The changes (whose, which field of the model) as snapshots write them; None is what a snapshot leaves out."""
+    old, new = (Facts(to_json(host_document(host))) for host in (before, after))
+    found: list[Said] = []
+    for subject, field in changes:
+        if not field:
+            found.append(Said(subject, "", old.whole(subject), new.whole(subject)))
+            continue
+        found += [Said(subject, *part) for part in parts(old.at(subject, field), new.at(subject, field), key(field))]
+    return found
 
 
 class Facts:

@@ -1,18 +1,10 @@
-"""simkit in a notebook: hosts, plans and proofs that draw themselves.
-
-from simkit.notebook import Host
-host = Host.load("hgx-h100")      # draws the PCIe tree
-host.groups().to_pandas()         # a frame, one row a function
-plan = host.solve("two-guests")   # draws the tree with its guests
-plan.verify("isolation")
-"""
+"""A host, a plan and a report that draw themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simkit.formats.draw_svg import svg
 from simkit.formats.draw_text import guest_summary, headline
@@ -23,6 +15,8 @@ from simkit.model.address import Address
 from simkit.model.group import Grouping
 from simkit.model.host import Host as HostFacts
 from simkit.model.plan import Plan as PlanData
+from simkit.model.platform import IommuKind
+from simkit.notebook.frame import Frame, Matrix
 from simkit.plan.plan import with_steps
 from simkit.semantics.groups import groups
 from simkit.semantics.p2p import P2p, matrix
@@ -32,29 +26,8 @@ from simkit.verify.report import Report as ReportData
 from simkit.verify.verify import verify
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from simkit.model.route import Route
-    from simkit.solve.answer import Infeasible, Undecided
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Rows of an answer; `to_pandas()` makes them a data frame."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The rows as a pandas frame (pandas is imported only here)."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows), columns=list(self.columns))
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)
-        body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return f"<table><tr>{head}</tr>{body}</table>"
+    from simkit.solve.answer import Infeasible, Reason, Relaxation, Undecided
 
 
 @dataclass(frozen=True)
@@ -91,7 +64,7 @@ class Host:
             ]
         return Frame(("group", "function", "kind", "name", "because"), tuple(rows))
 
-    def p2p(self, functions: Sequence[str] | None = None) -> Frame:
+    def p2p(self, functions: Sequence[str] | None = None) -> Matrix:
         """Peer classes of all pairs of GPUs and NICs, or of the functions named."""
         from simkit.model.function import Kind
 
@@ -102,23 +75,26 @@ class Host:
         )
         answer: P2p = matrix(self.facts, chosen)
         rows = tuple((str(address), *(str(cell) for cell in row)) for address, row in zip(answer.functions, answer.nearness, strict=True))
-        return Frame(("", *(str(address) for address in answer.functions)), rows)
+        return Matrix(("", *(str(address) for address in answer.functions)), rows)
 
     def route(self, source: str, target: str) -> Route:
         """The way of a request."""
         return route(self.facts, Address.parse(source), Address.parse(target))
 
-    def what_if(self, *, acs: Mapping[str, str]) -> Host:
-        """The same host with ACS Control of some ports as stated: `{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off."""
-        return Host(with_control(self.facts, {Address.parse(port): parse_acs(bits) for port, bits in acs.items()}))
+    def what_if(self, *, acs: Mapping[str, str] | None = None, kernel: str | None = None, iommu: str | None = None, cmdline: str | None = None) -> Host:
+        """The same host with other facts: ACS Control of some ports (`{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off), kernel, IOMMU, command line."""
+        facts = with_control(self.facts, {Address.parse(port): parse_acs(bits) for port, bits in (acs or {}).items()})
+        facts = facts if kernel is None else replace(facts, kernel=kernel)
+        facts = facts if iommu is None else replace(facts, iommu=IommuKind(iommu))
+        return Host(facts if cmdline is None else replace(facts, cmdline=cmdline))
 
-    def solve(self, workload: str) -> Plan | Infeasible | Undecided:
+    def solve(self, workload: str) -> Plan | NoPlan:
         """A plan for a workload by shipped name or file, or why there is none."""
         from simkit.solve.answer import Planned
         from simkit.solve.solve import solve
 
         answer = solve(open_workload(workload), self.facts)
-        return Plan(with_steps(answer.plan)) if isinstance(answer, Planned) else answer
+        return Plan(with_steps(answer.plan)) if isinstance(answer, Planned) else NoPlan(answer)
 
     def verify(self, policy: str) -> Report:
         """A policy decided over the host as it is."""
@@ -161,6 +137,36 @@ class Plan:
         from simkit.formats.render import artefacts
 
         return artefacts(self.data, target)
+
+
+@dataclass(frozen=True, repr=False)
+class NoPlan:
+    """Why there is no plan, and what would help; or, with a `reason`, why nobody knows."""
+
+    answer: Infeasible | Undecided
+
+    @property
+    def because(self) -> tuple[Reason, ...]:
+        """What cannot hold together, at its smallest."""
+        return getattr(self.answer, "because", ())
+
+    @property
+    def relaxations(self) -> tuple[Relaxation, ...]:
+        """Changes that would make it feasible, smallest first."""
+        return getattr(self.answer, "relaxations", ())
+
+    @property
+    def reason(self) -> str:
+        """The limit that was hit, where it is undecided; else empty."""
+        return getattr(self.answer, "reason", "")
+
+    def __repr__(self) -> str:
+        """In sentences."""
+        if self.reason:
+            return f"undecided: {self.reason}"
+        reasons = [f"  - {reason.text} ({', '.join(map(str, reason.places))})" for reason in self.because]
+        changes = [f"  - {relaxation.text}" for relaxation in self.relaxations]
+        return "\n".join(["infeasible: these cannot hold together:", *reasons, *(["feasible if:"] if changes else []), *changes])
 
 
 @dataclass(frozen=True)
