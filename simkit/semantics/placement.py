@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Sriov
@@ -22,7 +21,7 @@ from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.sriov import vf_address
 
-__all__ = ["check", "check_tree"]
+__all__ = ["check", "check_tree", "split"]
 
 
 def check(plan: Plan) -> tuple[str, ...]:
@@ -168,21 +167,39 @@ def _served(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     asked = sum(request.count for request in requests.devices)
     if len(own) != asked:
         yield f"{guest.name} asks for {asked} devices and gets {len(own)}"
-    elif not _split(plan.host, requests, own, 0, own):
+    elif split(plan.host, requests, own) is None:
         yield f"{guest.name}: no way to tell its devices apart by request serves all of its {len(requests.devices)} requests"
 
 
-def _split(host: Host, guest: GuestRequest, left: tuple[GuestDevice, ...], at: int, own: tuple[GuestDevice, ...]) -> bool:
-    if at == len(guest.devices):
-        return not left
-    request = guest.devices[at]
-    fitting = [device for device in left if _fits(host, device, request)]
-    for chosen in combinations(fitting, request.count):
-        if _near_enough(host, chosen, request) and _split(host, guest, tuple(device for device in left if device not in chosen), at + 1, own):
-            gpus = tuple(device for device in own if _source(host, device).kind is Kind.GPU)
-            if request.near is None or _paired(host, chosen, gpus, request.near):
-                return True
-    return False
+Served = tuple[tuple[GuestDevice, ...], ...]
+
+
+def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Served | None:
+    """A guest's devices (companions aside) by request, each request served in number, kind, class and pairing; None where there is no such way."""
+    gpus = tuple(device for device in own if _source(host, device).kind is Kind.GPU)
+
+    def serve(left: tuple[GuestDevice, ...], at: int) -> Served | None:
+        if at == len(guest.devices):
+            return () if not left else None
+        request = guest.devices[at]
+        for chosen in _choices(host, request, tuple(device for device in left if _fits(host, device, request)), ()):
+            if request.near is None or paired(host, chosen, gpus, request.near):
+                rest = serve(tuple(device for device in left if device not in chosen), at + 1)
+                if rest is not None:
+                    return (chosen, *rest)
+        return None
+
+    return serve(own, 0)
+
+
+def _choices(host: Host, request: DeviceRequest, fitting: tuple[GuestDevice, ...], taken: tuple[GuestDevice, ...]) -> Iterator[tuple[GuestDevice, ...]]:
+    """Every set of `request.count` of the fitting devices that are near enough to each other, in order."""
+    if len(taken) == request.count:
+        yield taken
+        return
+    for at in range(len(fitting) - (request.count - len(taken)) + 1):
+        if request.peers is None or all(device_class(host, fitting[at], other) <= request.peers for other in taken):
+            yield from _choices(host, request, fitting[at + 1 :], (*taken, fitting[at]))
 
 
 def _source(host: Host, device: GuestDevice) -> Function:
@@ -201,19 +218,34 @@ def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
     return exact or any(wanted in name for name in names)
 
 
-def _class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
+def device_class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
     """On the host; two virtual functions of one device meet inside it, or at the port above."""
     one, two = _source(host, a).address, _source(host, b).address
     return PeerClass.PIX if one == two else nearness(host, one, two)
 
 
-def _near_enough(host: Host, chosen: tuple[GuestDevice, ...], request: DeviceRequest) -> bool:
-    return request.peers is None or all(_class(host, a, b) <= request.peers for a, b in combinations(chosen, 2))
-
-
-def _paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> bool:
-    """Whether each device can have a GPU of its own within the class: by trying."""
-    if not devices:
-        return True
-    first, rest = devices[0], devices[1:]
-    return any(_class(host, first, gpu) <= bound and _paired(host, rest, gpus[:at] + gpus[at + 1 :], bound) for at, gpu in enumerate(gpus))
+def paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> dict[GuestDevice, GuestDevice] | None:
+    """A GPU within the class for each device, none for two of them; None where there is no such pairing (Ford and Fulkerson, breadth first)."""
+    near = {device: [gpu for gpu in gpus if device_class(host, device, gpu) <= bound] for device in devices}
+    holder: dict[GuestDevice, GuestDevice] = {}
+    for device in devices:
+        came: dict[GuestDevice, GuestDevice] = {}
+        queue, free = [device], None
+        while queue and free is None:
+            each = queue.pop(0)
+            for gpu in near[each]:
+                if gpu not in came:
+                    came[gpu] = each
+                    if gpu not in holder:
+                        free = gpu
+                        break
+                    queue.append(holder[gpu])
+        if free is None:
+            return None
+        given: GuestDevice | None = free
+        while given is not None:
+            taker = came[given]
+            before = next((gpu for gpu, held in holder.items() if held == taker), None)
+            holder[given] = taker
+            given = before
+    return {device: gpu for gpu, device in holder.items()}

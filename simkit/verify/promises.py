@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations
 
-from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.route import PeerClass
-from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, Share, Topology
 from simkit.semantics.guest_limits import shortfalls
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
+from simkit.semantics.placement import device_class, paired, split
 from simkit.verify.report import Counterexample, Finding, Outcome
 from simkit.verify.scene import Scene
 
@@ -30,7 +29,8 @@ def nic_nearness_kept(scene: Scene, plan: Plan) -> Finding:
     return _kept("nic-nearness-kept", scene, plan, _near_pairs)
 
 
-Pair = tuple[GuestDevice, GuestDevice, PeerClass, str]
+Pair = tuple[GuestDevice, GuestDevice | None, PeerClass, str]
+"""Two devices (None: there is no GPU left for the first), the class that was promised, and the request's path."""
 
 
 def _kept(name: str, scene: Scene, plan: Plan, pairs_of: Callable[[Plan, GuestPlan], list[Pair]]) -> Finding:
@@ -39,6 +39,9 @@ def _kept(name: str, scene: Scene, plan: Plan, pairs_of: Callable[[Plan, GuestPl
         view, addresses = guest_view(plan.host, guest), guest_addresses(plan.host, guest)
         for a, b, bound, path in pairs_of(plan, guest):
             where = plan.workload.places.of(path)
+            if b is None:
+                text = f"{guest.name}: {scene.name(a.address)} has no GPU of the guest to itself within {bound}"
+                return Finding(name, Outcome.VIOLATED, text, where, remedy="solve again")
             on_host = nearness(scene.host, a.address, b.address)
             if on_host > bound:
                 text = f"{guest.name}: {scene.name(a.address)} and {scene.name(b.address)} are {on_host} on the host, {bound} was promised"
@@ -78,63 +81,63 @@ def _matching(host: Host, guest: GuestPlan, request: DeviceRequest) -> list[Gues
     return found
 
 
+def _served(plan: Plan, guest: GuestPlan) -> list[tuple[GuestDevice, ...]]:
+    """The guest's devices by request: in the way that serves all of them, else by all that each of them could have."""
+    asked = plan.workload.guest(guest.name)
+    own = tuple(device for device in guest.devices if device.companion_of is None)
+    found = split(plan.host, asked, own) if len(own) == sum(request.count for request in asked.devices) else None
+    return list(found) if found is not None else [tuple(_matching(plan.host, guest, request)) for request in asked.devices]
+
+
 def _peer_pairs(plan: Plan, guest: GuestPlan) -> list[Pair]:
-    return [
-        (a, b, request.peers, path)
-        for path, request in _requests(plan, guest)
-        if request.peers is not None
-        for a, b in combinations(_matching(plan.host, guest, request), 2)
-    ]
+    served = zip(_requests(plan, guest), _served(plan, guest), strict=True)
+    return [(a, b, request.peers, path) for (path, request), devices in served if request.peers is not None for a, b in combinations(devices, 2)]
 
 
 def _near_pairs(plan: Plan, guest: GuestPlan) -> list[Pair]:
     pairs: list[Pair] = []
-    gpus = [device for device in guest.devices if plan.host[device.vf_of or device.address].kind is Kind.GPU and device.companion_of is None]
-    for path, request in _requests(plan, guest):
-        if request.near is None:
+    gpus = tuple(device for device in guest.devices if plan.host[device.vf_of or device.address].kind is Kind.GPU and device.companion_of is None)
+    for (path, request), devices in zip(_requests(plan, guest), _served(plan, guest), strict=True):
+        bound = request.near
+        if bound is None:
             continue
-        devices = _matching(plan.host, guest, request)
-        mate = _matching_of(plan.host, devices, gpus, request.near)
-        for device in devices:
-            partner = mate.get(device.address) or min(gpus, key=lambda gpu: _near(plan.host, device, gpu), default=None)
-            if partner is not None:
-                pairs.append((device, partner, request.near, path))
+        mate = paired(plan.host, devices, gpus, bound)
+        if mate is not None:
+            pairs += [(device, mate[device], bound, path) for device in devices]
+            continue
+        nearest = {device: min(gpus, key=lambda gpu: device_class(plan.host, device, gpu), default=None) for device in devices}
+        far = [(device, gpu, bound, path) for device, gpu in nearest.items() if gpu is not None and device_class(plan.host, device, gpu) > bound]
+        pairs += far or [(devices[-1], None, bound, path)]
     return pairs
 
 
-def _near(host: Host, device: GuestDevice, gpu: GuestDevice) -> PeerClass:
-    return nearness(host, device.vf_of or device.address, gpu.vf_of or gpu.address)
-
-
-def _matching_of(host: Host, devices: list[GuestDevice], gpus: list[GuestDevice], bound: PeerClass) -> dict[Address, GuestDevice]:
-    """A largest one-to-one matching of devices to GPUs within the class (augmenting paths)."""
-    taken: dict[Address, GuestDevice] = {}
-
-    def augment(device: GuestDevice, seen: set[Address]) -> bool:
-        for gpu in gpus:
-            if gpu.address not in seen and _near(host, device, gpu) <= bound:
-                seen.add(gpu.address)
-                if gpu.address not in taken or augment(taken[gpu.address], seen):
-                    taken[gpu.address] = device
-                    return True
-        return False
-
-    for device in devices:
-        augment(device, set())
-    by_address = {gpu.address: gpu for gpu in gpus}
-    return {device.address: by_address[gpu] for gpu, device in taken.items()}
-
-
 def numa_local(_scene: Scene, plan: Plan) -> Finding:
-    """CPUs and memory of each guest come from NUMA nodes where its GPUs are."""
+    """CPUs and memory of each guest come from NUMA nodes where its GPUs are, or its devices where it has no GPU."""
+    checked = 0
     for guest in plan.guests:
-        homes = {plan.host[device.vf_of or device.address].numa_node for device in guest.devices if plan.host[device.vf_of or device.address].kind is Kind.GPU}
-        known = {home for home in homes if is_known(home) and home is not None}
-        away = [node.host_node for node in guest.nodes if known and node.host_node not in known]
+        homes = _homes(plan, guest)
+        known = {home for home in homes if home is not None}
+        where = plan.workload.places.of(f"guests/{guest.name}")
+        if not homes:
+            continue
+        if not guest.nodes or None in homes:
+            what = "which CPUs and memory it will have" if not guest.nodes else "on which NUMA nodes its devices are"
+            return Finding("numa-local", Outcome.UNDECIDED, f"{guest.name}: {what} is unknown", where, remedy="capture the host on the node itself")
+        away = [node.host_node for node in guest.nodes if node.host_node not in known]
         if away:
-            text = f"{guest.name} has CPUs or memory of NUMA node {away[0]}, its GPUs are on {', '.join(map(str, sorted(known)))}"
-            return Finding("numa-local", Outcome.VIOLATED, text, plan.workload.places.of(f"guests/{guest.name}"), remedy="ask for fewer CPUs or less memory")
-    return Finding("numa-local", Outcome.HOLDS, f"{len(plan.guests)} guests have CPUs and memory on their GPUs' nodes only", plan.workload.places.root)
+            text = f"{guest.name} has CPUs or memory of NUMA node {away[0]}, its GPUs or devices are on {', '.join(map(str, sorted(known)))}"
+            return Finding("numa-local", Outcome.VIOLATED, text, where, remedy="ask for fewer CPUs or less memory")
+        checked += 1
+    text = f"{checked} guests have CPUs and memory on their GPUs' or devices' nodes only" if checked else "no guest has a device"
+    return Finding("numa-local", Outcome.HOLDS, text, plan.workload.places.root)
+
+
+def _homes(plan: Plan, guest: GuestPlan) -> set[int | None]:
+    """The nodes of the guest's GPUs, else of its devices; None for one whose node is unknown, where the host has several."""
+    sources = [plan.host[device.vf_of or device.address] for device in guest.devices if device.companion_of is None]
+    gpus = [source for source in sources if source.kind is Kind.GPU]
+    single = plan.host.numa_nodes[0].id if len(plan.host.numa_nodes) == 1 else None
+    return {source.numa_node if isinstance(source.numa_node, int) else single for source in gpus or sources}
 
 
 def guest_limits(_scene: Scene, plan: Plan) -> Finding:

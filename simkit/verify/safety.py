@@ -30,7 +30,14 @@ def tee_platform(scene: Scene, plan: Plan) -> Finding:
         asked = sum(guest.tee is kind for guest in wanted)
         if is_known(tee.max_guests) and asked > tee.max_guests:
             return Finding("tee-platform", Outcome.VIOLATED, f"{asked} guests ask for {kind}, the host has keys for {tee.max_guests}", scene.host.where("tees"))
-    return Finding("tee-platform", Outcome.HOLDS, f"{len(wanted)} confidential guests, each TEE is offered", scene.host.where("tees"))
+    asked_for = sorted({guest.tee for guest in wanted})
+    silent = tuple(
+        f"the host has keys for as many {kind} guests as are asked for: how many is unknown ({scene.host.where('tees')})"
+        for kind in asked_for
+        if not is_known(offered[kind].max_guests)
+    )
+    text = f"{len(wanted)} confidential guests, each TEE is offered"
+    return Finding("tee-platform", Outcome.HOLDS, text, scene.host.where("tees"), assumptions=silent)
 
 
 def device_trust(_scene: Scene, plan: Plan) -> Finding:
@@ -56,14 +63,12 @@ def protected_devices(scene: Scene, plan: Plan) -> Finding:
     needed = [function for function in plan.host.functions if function.usage]
     for guest in plan.guests:
         for device in guest.devices:
-            usage = plan.host[device.address].usage if device.address in plan.host else None
-            if usage:
-                return Finding(
-                    "protected-devices",
-                    Outcome.VIOLATED,
-                    f"{guest.name} takes {scene.name(device.address)}: it is the {usage}",
-                    plan.host.where(f"functions/{device.address}/usage"),
-                )
+            for address in (device.address, device.vf_of):
+                usage = plan.host[address].usage if address is not None and address in plan.host else None
+                if usage:
+                    part = "it is" if address == device.address else f"{address}, of which it is a virtual function, is"
+                    text = f"{guest.name} takes {scene.name(device.address)}: {part} the {usage}"
+                    return Finding("protected-devices", Outcome.VIOLATED, text, plan.host.where(f"functions/{address}/usage"))
     listed = ", ".join(f"{function.address} ({function.usage})" for function in needed)
     text = f"stay with the host: {listed}" if needed else "the source does not say which devices the host itself needs"
     return Finding(

@@ -53,11 +53,13 @@ class Scene:
                 yield function
 
     def others(self, owner: str) -> Iterator[Function]:
-        """The functions that are not `owner`'s and have memory or registers to reach; ports and the chipset's own functions do not count."""
+        """The functions that are not `owner`'s and have memory or registers to reach; ports and the chipset's own functions do not count, unless handed out."""
         return (
             function
             for function in self.host.functions
-            if not function.is_bridge and function.kind is not Kind.SYSTEM and self.owner(function.address) != owner
+            if not function.is_bridge
+            and (function.kind is not Kind.SYSTEM or (self.plan is not None and function.address in self.owners))
+            and self.owner(function.address) != owner
         )
 
     def name(self, address: Address) -> str:

@@ -10,13 +10,13 @@ from simkit.errors import Fault, UnknownName
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.policy import Policy
-from simkit.verify import isolation, promises, safety
+from simkit.verify import isolation, peer_paths, promises, safety
 from simkit.verify.report import Finding, Outcome, Report
 from simkit.verify.scene import Scene
 
 OF_ANY: Mapping[str, Callable[[Scene], Finding]] = {
     "separate-groups": isolation.separate_groups,
-    "no-peer-path": isolation.no_peer_path,
+    "no-peer-path": peer_paths.no_peer_path,
 }
 """Properties of a host as well as of a plan."""
 

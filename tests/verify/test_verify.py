@@ -195,3 +195,93 @@ def test_the_outcome_of_a_plan_has_its_virtual_functions_and_drivers() -> None:
     assert after[NIC].driver == "mlx5_core"
     assert outcome_of("separate-groups", plan(virtual)) is Outcome.HOLDS
     assert outcome_of("whole-groups", plan(virtual)) is Outcome.HOLDS
+
+
+def test_a_function_that_no_iommu_translates_for() -> None:
+    """Outside the IOMMU's scope: VFIO cannot open it, and it reaches all memory."""
+    node = host()
+    loose = replace(node, functions=tuple(replace(function, iommu_group=None if function.address == GPU else index) for index, function in enumerate(node.functions)))
+    assert outcome_of("whole-groups", plan(guest("a", GPU), on=loose)) is Outcome.VIOLATED
+    assert outcome_of("no-peer-path", plan(guest("a", GPU), on=loose)) is Outcome.VIOLATED
+
+
+def test_what_isolation_rests_on_is_said() -> None:
+    """An IOMMU that nobody has seen, passthrough for the host's own, a root port without redirect, ATS, virtual functions."""
+
+    def taken(subject: Plan) -> str:
+        finding = verify(subject, Policy("p", (Rule("no-peer-path"),))).findings[0]
+        assert finding.outcome is Outcome.HOLDS
+        return "; ".join(finding.assumptions)
+
+    node = host()
+    quiet = taken(plan(TRAIN, INFER))
+    assert quiet == "the IOMMU translates what reaches the host bridge, for each party by a page table of its own"
+    assert "has an IOMMU, it is on" in taken(plan(TRAIN, INFER, on=replace(node, iommu=UNKNOWN)))
+    assert "stay with the host are trusted" in taken(plan(TRAIN, INFER, on=replace(node, cmdline="intel_iommu=on iommu=pt")))
+    assert "request redirect of 0000:00:01.0 does not promise it" in taken(plan(TRAIN, INFER, on=with_acs(node, [(Address(0, 0, 1, 0), int(AcsBits.RR), 0)])))
+    assert "use ATS, or may (1, first 0000:03:00.0)" in taken(plan(TRAIN, INFER, on=node.with_functions(replace(node[GPU], ats=Ats(enabled=True)))))
+    virtual = GuestPlan("v", TeeKind.NONE, Topology.FLATTEN, 1, 1, (), (GuestDevice(Address(0, 5, 0, 1), "rp0", vf_of=NIC, vf_index=0),), ())
+    assert "do not reach each other inside their device" in taken(plan(virtual))
+
+
+def test_groups_that_may_be_shared_are_undecided() -> None:
+    """Whether a card's two functions share a group hangs on a fact that nobody read."""
+    node = host()
+    blind = node.with_functions(*(replace(node[address], multifunction=UNKNOWN) for address in (PEER, AUDIO)))
+    report = verify(plan(guest("a", PEER), guest("b", AUDIO), on=blind), Policy("p", (Rule("separate-groups"),)))
+    assert report.findings[0].outcome is Outcome.UNDECIDED
+    assert "may be in one IOMMU group" in report.findings[0].text
+
+
+def test_a_function_without_any_reset_is_a_residual_risk() -> None:
+    node = host()
+    never = node.with_functions(replace(node[GPU], reset_methods=()))
+    assert outcome_of("reset-isolation", plan(TRAIN, INFER, on=never)) is Outcome.RESIDUAL
+
+
+def test_promises_are_kept_by_some_way_to_tell_the_devices_apart() -> None:
+    """Two requests for GPUs, of which one asks for nearness: the third GPU may be far."""
+    near, far = DeviceRequest(Kind.GPU, 1, peers=PeerClass.LOC), DeviceRequest(Kind.GPU, 1)
+    assert outcome_of("peer-class-kept", plan(guest("a", GPU, PEER), requests=(near, far))) is Outcome.HOLDS
+    assert outcome_of("peer-class-kept", plan(guest("a", GPU, PEER), requests=(replace(near, count=2),))) is Outcome.VIOLATED
+    one_near = (DeviceRequest(Kind.GPU, 2), DeviceRequest(Kind.NIC, 1, near=PeerClass.PIX))
+    assert outcome_of("nic-nearness-kept", plan(guest("a", GPU, PEER, NIC), requests=one_near)) is Outcome.HOLDS
+
+
+def test_a_nic_without_a_gpu_to_itself() -> None:
+    """No GPU at all, or two NICs beside one."""
+    near = DeviceRequest(Kind.NIC, 1, near=PeerClass.SYS)
+    assert outcome_of("nic-nearness-kept", plan(guest("a", NIC), requests=(near,))) is Outcome.VIOLATED
+    node = host()
+    second = replace(node[NIC], address=PEER)
+    two = replace(node, functions=tuple(second if function.address == PEER else function for function in node.functions))
+    both = (DeviceRequest(Kind.GPU, 1), replace(near, count=2))
+    assert outcome_of("nic-nearness-kept", plan(guest("a", GPU, NIC, PEER), on=two, requests=both)) is Outcome.VIOLATED
+
+
+def test_cpus_that_nobody_knows_are_not_local() -> None:
+    from simkit.model.guest import GuestNode
+    from simkit.model.numa import CpuSet
+
+    with_nodes = replace(guest("a", GPU), nodes=(GuestNode(0, 0, CpuSet.of([0]), 1 << 30),))
+    assert outcome_of("numa-local", plan(with_nodes)) is Outcome.HOLDS
+    assert outcome_of("numa-local", plan(guest("a", GPU))) is Outcome.UNDECIDED
+    node = host()
+    several = replace(node, numa_nodes=(*node.numa_nodes, replace(node.numa_nodes[0], id=1)))
+    silent = several.with_functions(replace(several[GPU], numa_node=UNKNOWN))
+    assert outcome_of("numa-local", plan(with_nodes, on=silent)) is Outcome.UNDECIDED
+    assert outcome_of("numa-local", plan(replace(with_nodes, nodes=(replace(with_nodes.nodes[0], host_node=1),)), on=several)) is Outcome.VIOLATED
+
+
+def test_a_virtual_function_of_what_the_host_needs() -> None:
+    node = host()
+    virtual = GuestPlan("v", TeeKind.NONE, Topology.FLATTEN, 1, 1, (), (GuestDevice(Address(0, 5, 0, 1), "rp0", vf_of=NIC, vf_index=0),), ())
+    session = node.with_functions(replace(node[NIC], usage="session NIC"))
+    assert outcome_of("protected-devices", plan(virtual, on=session)) is Outcome.VIOLATED
+
+
+def test_how_many_keys_there_are_may_be_unknown() -> None:
+    few = replace(host(), tees=(Tee(TeeKind.SEV_SNP, UNKNOWN),))
+    finding = verify(plan(guest("a", GPU, tee=TeeKind.SEV_SNP), on=few), Policy("p", (Rule("tee-platform"),))).findings[0]
+    assert finding.outcome is Outcome.HOLDS
+    assert "how many is unknown" in finding.assumptions[0]
