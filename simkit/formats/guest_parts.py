@@ -13,6 +13,7 @@ from simkit.model.capabilities import BarKind
 from simkit.model.function import Function
 from simkit.model.guest import GuestDevice, GuestNode, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan
+from simkit.model.platform import TeeKind
 from simkit.model.unknown import Unknown, is_known
 
 MIB = 1 << 20
@@ -56,6 +57,14 @@ def mirrored(plan: Plan, port: GuestPort) -> str:
 def one_line(text: str) -> str:
     """Text that can be a comment of any format: control characters and line breaks become spaces."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def unchecked(guest: GuestPlan) -> str:
+    """What nobody has checked of a rendered guest, as a sentence for its head."""
+    parts = ["that the guest's physical address bits reach its 64-bit window", "that the host nodes have the memory free", "the firmware's path"]
+    if guest.tee is not TeeKind.NONE:
+        parts.insert(0, f"the {guest.tee} objects and IOMMUFD, which were read in documentation and not tried on a host that has them")
+    return f"Not checked: {'; '.join(parts)}."
 
 
 def identities(plan: Plan, guest: GuestPlan) -> dict[Address, str]:

@@ -37,15 +37,18 @@ def _ports(guest: GuestPlan) -> tuple[int, int]:
 
 _SECURE = {
     TeeKind.SEV_SNP: ("confidential_guest = true", "sev_snp_guest = true", "snp_guest_policy = 196608"),
-    TeeKind.TDX: ("confidential_guest = true", "tdx_guest = true"),
+    TeeKind.TDX: ("confidential_guest = true",),
     TeeKind.NONE: (),
 }
+"""There is no key for TDX: Kata takes what the host offers, SEV only where SNP is not asked for (src/runtime/pkg/katautils/config.go)."""
 
 
 def _drop_in(guest: GuestPlan) -> str:
-    """TOML for `config.d/`: Kata merges drop-ins in the order of their names. 196608 is 0x30000, the policy QEMU takes by default."""
+    """TOML for `config.d/`: Kata merges drop-ins in the order of their names. 196608 is 0x30000, the policy QEMU takes by default.
+
+    `numa_mapping` names one node too: only then are memory and vCPUs bound to it (`numaPlacementActive`, src/runtime/virtcontainers/qemu.go).
+    """
     root, switch = _ports(guest)
-    spread = len(guest.nodes) > 1
     mapping = ", ".join(f'"{node.host_node}"' for node in guest.nodes)
     lines = [
         f"# {guest.name}: put it into config.d beside the configuration of runtime class {_CLASSES[guest.tee]}; it holds for every pod of that class.",
@@ -58,8 +61,8 @@ def _drop_in(guest: GuestPlan) -> str:
         f"default_vcpus = {guest.cpus}",
         f"default_maxvcpus = {guest.cpus}",
         f"default_memory = {guest.memory_bytes >> 20}",
-        f"enable_numa = {'true' if spread else 'false'}",
-        *([f"numa_mapping = [{mapping}]"] if spread else []),
+        f"enable_numa = {'true' if guest.nodes else 'false'}",
+        *([f"numa_mapping = [{mapping}]"] if guest.nodes else []),
         *_SECURE[guest.tee],
         "",
         "[runtime]",
@@ -103,7 +106,8 @@ def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     yield from _tree_notes(guest)
     if guest.nodes:
         cpus = ", ".join(str(node.cpus) for node in guest.nodes)
-        yield f"- CPUs are pinned by Kata from the pod's cpuset, not to the plan's {cpus}; the cpuset of the pod must hold them"
+        yield (f"- different: Kata pins vCPUs in turn to all CPUs of their node that the pod's cpuset has, not one each to the plan's {cpus}; "
+               "guests of one node share them")
     if guest.tee is not TeeKind.NONE:
         yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
 
@@ -129,10 +133,11 @@ def _tree_notes(guest: GuestPlan) -> Iterator[str]:
             f"- lost: the plan mirrors {len(switches)} switches; Kata hangs all switch ports below one, so that devices of different host switches "
             "look like neighbours (PIX) to drivers in the guest"
         )
-    if any(port.kind is GuestPortKind.EXPANDER for port in guest.ports):
-        yield ("- lost: Kata makes expander buses, one a node, for root ports only; below switch ports devices have no NUMA node in the guest"
-               if guest.topology is Topology.REPLICATE else
-               "- different: Kata makes an expander bus for each node with devices, root ports on it, in an order that may differ between runs")
+    expanders = any(port.kind is GuestPortKind.EXPANDER for port in guest.ports)
+    if guest.topology is Topology.REPLICATE and expanders:
+        yield "- lost: Kata makes expander buses, one a node, for root ports only; below switch ports devices have no NUMA node in the guest"
+    elif guest.topology is Topology.FLATTEN and (expanders or guest.nodes):
+        yield "- different: Kata makes an expander bus for each node with devices, root ports on it, in an order that may differ between runs"
     bridged = sum(device.companion_of is not None for device in guest.devices)
     if bridged:
         yield (f"- lost: {bridged} companions on a conventional bridge; the attach-pci annotation is a proposal (docs/design/kata-vra.md) that no code of "

@@ -75,11 +75,11 @@ def render(plan: Plan, guest: GuestPlan) -> str:
     variables = dict(option.variable for option in options if option.variable)
     headline = guest_parts.one_line(f"Guest {guest.name} of workload {plan.workload.name} on {plan.host.name}, as QEMU runs it.")
     lines = ["#!/bin/bash", f"# {headline}"]
-    lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), *_pinning(guest))]
+    lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), guest_parts.unchecked(guest), *_pinning(guest))]
     lines += ["# Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name",
               f"# (bus=pcie.0,addr=N; {_free(guest)}), or QEMU may place them on another bus.", "set -euo pipefail"]
     lines += [f": \"${{{name}:={_in_quotes(default)}}}\"" for name, default in (("QEMU", "qemu-system-x86_64"), *variables.items())]
-    lines.append("arguments=(")
+    lines += ["# shellcheck disable=SC2054  # the commas are QEMU's", "arguments=("]
     for option in options:
         if option.comment:
             lines.append(f"  # {guest_parts.one_line(option.comment)}")

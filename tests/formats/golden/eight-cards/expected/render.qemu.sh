@@ -2,6 +2,7 @@
 # Guest render of workload eight-rtx on cards, as QEMU runs it.
 # sev-snp-guest needs QEMU 9.1 or later, vfio-pci with iommufd 9.0 or later; an older QEMU refuses this.
 # Every device must be bound to vfio-pci first: that is what the plan's steps do.
+# Not checked: the sev-snp objects and IOMMUFD, which were read in documentation and not tried on a host that has them; that the guest's physical address bits reach its 64-bit window; that the host nodes have the memory free; the firmware's path.
 # QEMU does not pin vCPUs: pin the thread of each (QMP query-cpus-fast) as follows, in order.
 # vCPU 0-15 (guest node 0): host CPUs 0-15 of node 0
 # Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name
@@ -9,6 +10,7 @@
 set -euo pipefail
 : "${QEMU:=qemu-system-x86_64}"
 : "${OVMF:=/usr/share/OVMF/OVMF.amdsev.fd}"
+# shellcheck disable=SC2054  # the commas are QEMU's
 arguments=(
   -name guest=render
   # nothing that the plan does not know of

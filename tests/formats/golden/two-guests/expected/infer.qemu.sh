@@ -1,6 +1,7 @@
 #!/bin/bash
 # Guest infer of workload two-guests on hgx, as QEMU runs it.
 # Every device must be bound to vfio-pci first: that is what the plan's steps do.
+# Not checked: that the guest's physical address bits reach its 64-bit window; that the host nodes have the memory free; the firmware's path.
 # QEMU does not pin vCPUs: pin the thread of each (QMP query-cpus-fast) as follows, in order.
 # vCPU 0-7 (guest node 0): host CPUs 64-71 of node 1
 # Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name
@@ -8,6 +9,7 @@
 set -euo pipefail
 : "${QEMU:=qemu-system-x86_64}"
 : "${OVMF_CODE:=/usr/share/OVMF/OVMF_CODE_4M.fd}"
+# shellcheck disable=SC2054  # the commas are QEMU's
 arguments=(
   -name guest=infer
   # nothing that the plan does not know of
