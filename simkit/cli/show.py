@@ -128,7 +128,7 @@ def _of_groups(source: str, grouping: Grouping) -> list[str]:
         return []
     certainty = {
         Status.EXACT: "",
-        Status.ASSUMED: f", on {len(grouping.assumptions)} assumptions",
+        Status.ASSUMED: f", on {len(grouping.assumptions)} assumption{'s' * (len(grouping.assumptions) > 1)}",
         Status.AMBIGUOUS: f"; what is not known matters: {len(grouping.groups)} groups at the coarsest, which is drawn, {len(grouping.finest)} at the finest",
     }
     return [f"groups: #n is predicted, as Linux {grouping.kernel} would build it{certainty[grouping.status]} (simkit groups {source})"]

@@ -12,9 +12,12 @@ import click
 
 from simkit.cli.options import Stated, complete_host, host_options, output_file, output_format, shipped_or_file
 from simkit.cli.output import fold, print_json, to_stdout, write
+from simkit.cli.progress import waiting
 from simkit.errors import InputError
 from simkit.model.plan import Plan
 from simkit.solve.answer import Infeasible, Planned, Undecided
+
+_ASSUMED = 8
 
 
 @click.command()
@@ -43,8 +46,10 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
     plan_to_stdout = target is not None and to_stdout(target)
     if plan_to_stdout and output == "json":
         raise InputError("-o - and --format json would both write to standard output", remedy="the JSON answer holds the plan: leave -o out")
-    answer = find(open_workload(workload), stated.open(hosts[0]), seed=seed)
-    plan = with_steps(answer.plan) if isinstance(answer, Planned) else None
+    wish, host = open_workload(workload), stated.open(hosts[0])
+    with waiting("solving"):
+        answer = find(wish, host, seed=seed)
+        plan = with_steps(answer.plan) if isinstance(answer, Planned) else None
     if plan is not None and target is not None:
         write(dump_plan(plan), target)
     if output == "json":
@@ -100,6 +105,7 @@ def _describe_plan(answer: Planned, plan: Plan) -> str:
     if plan.steps:
         lines += ["", f"{len(plan.steps)} steps to get there (simkit apply --dry-run shows them)"]
     if plan.assumptions:
-        lines += ["", "Assumed:", fold(plan.assumptions)]
+        more = [f"and {len(plan.assumptions) - _ASSUMED} more, all of them in the plan"] if len(plan.assumptions) > _ASSUMED else []
+        lines += ["", f"Assumed ({len(plan.assumptions)}):", fold([*plan.assumptions[:_ASSUMED], *more])]
     lines += [f"checked by {certificate.by}: {certificate.says}" for certificate in plan.certificates]
     return "\n".join(lines)

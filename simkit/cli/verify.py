@@ -10,7 +10,8 @@ import click
 
 from simkit.cli.options import Stated, complete_host, host_options, output_format, shipped_or_file
 from simkit.cli.output import print_json
-from simkit.errors import InputError
+from simkit.cli.progress import waiting
+from simkit.cli.what_if import acs_option, controls
 from simkit.verify.report import Finding, Outcome, Report, Verdict
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESI
 @click.command()
 @click.argument("subject", metavar="HOST|plan.json", shell_complete=complete_host)
 @click.option("--policy", required=True, metavar="POLICY", shell_complete=shipped_or_file("policies"), help="A shipped policy's name, or a file.")
-@click.option(
-    "--acs", "acs", multiple=True, metavar="ADDR=BITS", help="What if: ACS Control of a port, for example 0000:3a:01.0=SV,RR,CR,UF or 0000:3a:01.0= for off."
-)
+@acs_option
 @output_format()
 @host_options
 def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stated: Stated) -> None:
@@ -46,7 +45,9 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
     found = stated.open_plan_or_host(subject)
     if acs:
         found = _what_if(found, acs)
-    report = decide(found, open_policy(policy))
+    rules = open_policy(policy)
+    with waiting("verifying"):
+        report = decide(found, rules)
     if output == "json":
         print_json(documents.report(subject, report))
     else:
@@ -55,21 +56,13 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
 
 
 def _what_if(subject: Plan | Host, changes: tuple[str, ...]) -> Plan | Host:
-    """The host, or the plan's host, with ACS Control of some ports set as stated."""
-    from simkit.formats.values import parse_acs
-    from simkit.model.address import Address
+    """The host, or the plan's host, with ACS Control of some ports as a run-time write would leave it: groups that exist stay."""
     from simkit.model.plan import Plan
     from simkit.semantics.what_if import with_control
 
-    controls = {}
-    for change in changes:
-        port, equals, bits = change.partition("=")
-        if not equals:
-            raise InputError(f"--acs {change} says no bits", remedy="write ADDRESS=BITS, with nothing after = for all bits off")
-        controls[Address.parse(port)] = parse_acs(bits)
     if isinstance(subject, Plan):
-        return replace(subject, host=with_control(subject.host, controls))
-    return with_control(subject, controls)
+        return replace(subject, host=with_control(subject.host, controls(changes)))
+    return with_control(subject, controls(changes))
 
 
 def describe(report: Report, *, of_plan: bool) -> str:

@@ -17,6 +17,19 @@ from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 
 _REASONS = 4
+_MEANING = {
+    PeerClass.NVL: "NVLink or xGMI, straight or through NVSwitches",
+    PeerClass.NVB: "NVLink or xGMI over one other GPU",
+    PeerClass.C2C: "CPU's coherent link to its GPU",
+    PeerClass.PIX: "one PCIe switch",
+    PeerClass.PXB: "several PCIe switches below one host bridge",
+    PeerClass.P2C: "PCIe switch, then the CPU's coherent link",
+    PeerClass.PXN: "over NVLink to a GPU that is near",
+    PeerClass.PHB: "a host bridge (the CPU)",
+    PeerClass.SYS: "the link between CPUs",
+    PeerClass.DIS: "no way",
+}
+"""As NCCL uses the words (src/graph/topo.h)."""
 
 
 def headline(host: Host) -> str:
@@ -64,7 +77,7 @@ def _line(entry: Entry) -> str:
 def certainty(grouping: Grouping) -> str:
     """How many IOMMU groups there are, and what that rests on."""
     if not grouping.groups:
-        return "no IOMMU groups: no IOMMU is on"
+        return "no IOMMU groups: no IOMMU is on" if grouping.ungrouped else "no functions, no IOMMU groups"
     count = f"{len(grouping.groups)} IOMMU group{'s' * (len(grouping.groups) > 1)}, {grouping.status}"
     return count + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")
 
@@ -95,7 +108,9 @@ def groups(host: Host, grouping: Grouping) -> str:
 
 
 def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence[PeerClass]]) -> str:
-    """Peer classes of all pairs, as `nvidia-smi topo -m` lays them out."""
+    """Peer classes of all pairs, as `nvidia-smi topo -m` lays them out, and what the classes mean."""
+    if not functions:
+        return f"{host.name}: no GPU and no NIC, nothing to compare"
     names = peer_names(host, functions)
     width = max(len(name) for name in [*names, "xxxx"]) + 1
     lines = [" " * width + "".join(f"{name:>{width}}" for name in names)]
@@ -103,6 +118,8 @@ def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence
         lines.append(
             f"{name:<{width}}" + "".join(f"{'X' if cell == PeerClass.LOC else str(cell):>{width}}" for cell in row) + f"   {address}  {host[address].label}"
         )
+    there = {cell for row in nearness for cell in row}
+    lines += ["", *(f"{cell!s:<4} {meaning}" for cell, meaning in _MEANING.items() if cell in there)]
     return "\n".join(lines)
 
 

@@ -60,6 +60,19 @@ def test_a_name_that_is_no_text_is_told() -> None:
     assert b"there is no host or file" in done.stderr
 
 
+def test_a_sign_of_life_on_a_terminal_only() -> None:
+    """Seen by a pseudo-terminal, wiped away at the end; nothing of it in a file."""
+    wait = "import time; from simkit.cli.progress import waiting\nwith waiting('solving'): time.sleep(1.8)"
+    mine, theirs = os.openpty()
+    subprocess.run([sys.executable, "-c", wait], stderr=theirs, check=True, timeout=20)
+    shown = os.read(mine, 4096).decode()
+    os.close(mine)
+    os.close(theirs)
+    assert "solving: " in shown
+    assert shown.endswith("\r")
+    assert subprocess.run([sys.executable, "-c", wait], capture_output=True, check=True, timeout=20).stderr == b""
+
+
 def test_ctrl_c_is_no_answer() -> None:
     child = subprocess.Popen([*SIMKIT, "show", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):

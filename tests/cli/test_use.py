@@ -104,6 +104,21 @@ def test_a_difference_is_said_in_the_words_of_a_snapshot() -> None:
     assert {"subject": "host", "field": "tees", "before": [], "after": [{"kind": "tdx"}]} in found
 
 
+def test_long_lists_of_assumptions_are_cut_for_people_only(tmp_path: Path) -> None:
+    bare = json.loads(run("capture", "--from", "split-roots", "--format", "json").output)
+    for function in bare["functions"].values():
+        function.pop("multifunction", None)
+        function.pop("acs", None)
+    (tmp_path / "bare.json").write_text(json.dumps(bare))
+    (tmp_path / "w.yaml").write_text("simkit: workload/1\nname: w\nguests:\n  a:\n    cpus: 4\n    memory: 8 GiB\n    devices:\n      - {kind: gpu, count: 1}\n")
+    arguments = ("solve", str(tmp_path / "w.yaml"), "--host", str(tmp_path / "bare.json"))
+    count = len(json.loads(run(*arguments, "--format", "json").output)["plan"]["assumptions"])
+    text = run(*arguments).output
+    assert count > 8
+    assert f"Assumed ({count}):" in text
+    assert f"and {count - 8} more, all of them in the plan" in text
+
+
 @pytest.mark.parametrize(("words", "there"), [
     (("show", "hg"), {"hgx-a100", "hgx-h100"}),
     (("solve", ""), set(shipped("workloads"))),

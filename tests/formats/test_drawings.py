@@ -1,6 +1,7 @@
 """Drawings: nothing is lost, nothing is drawn twice, and what is written is well formed."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,6 +18,7 @@ from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import AcsBits
 from simkit.model.function import Function, Kind
 from simkit.model.host import Host
+from simkit.model.platform import IommuKind
 from simkit.model.route import PeerClass
 from simkit.semantics.groups import groups
 from simkit.semantics.what_if import with_control
@@ -128,6 +130,16 @@ def test_the_matrix_is_laid_out_as_one_knows_it() -> None:
     lines = matrix(host, ends, [[PeerClass.LOC, PeerClass.PHB], [PeerClass.PHB, PeerClass.LOC]]).splitlines()
     assert lines[0].split() == ["GPU0", "NIC0"]
     assert lines[1].split()[:3] == ["GPU0", "X", "PHB"]
+    assert lines[-1] == "PHB  a host bridge (the CPU)"
+    assert not any(line.startswith("NVL") for line in lines)
+
+
+def test_nothing_to_draw_is_said() -> None:
+    nothing = Host("bare", ())
+    assert matrix(nothing, (), ()) == "bare: no GPU and no NIC, nothing to compare"
+    assert groups_text(nothing, groups(nothing)).startswith("bare: no functions, no IOMMU groups")
+    without = replace(open_host("edge-single"), iommu=IommuKind.NONE)
+    assert groups_text(without, groups(without)).startswith("edge-single: no IOMMU groups: no IOMMU is on")
 
 
 @given(fabrics())
