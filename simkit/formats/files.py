@@ -165,22 +165,31 @@ class TarFiles:
         self._real: dict[str, str | None] = {}
         for member in members(self._data, where=self.name):
             self._add(member)
+        for name in self._links.keys() & self._folders.keys():
+            if self._folders[name]:  # packed as a link, and again with what lies below it
+                del self._links[name]
         self._prefix = self._top()
 
     def _add(self, member: Member) -> None:
         """A later member takes the place of an earlier one, as when unpacking."""
+        target = member.target
+        if member.kind is MemberKind.SAME and target not in self._files and target not in self._links:
+            raise UnreadableSource(f"member {member.path!r} is the same as {target!r}, which is not there", where=self.name, remedy="make the archive anew")
+        if member.kind is MemberKind.SAME and target == member.path:
+            return
+        self._links.pop(member.path, None)
+        self._files.pop(member.path, None)
         match member.kind:
             case MemberKind.LINK:
-                self._links[member.path] = member.target
+                self._links[member.path] = target
             case MemberKind.FOLDER:
                 self._folders.setdefault(member.path, set())
             case MemberKind.FILE:
                 self._files[member.path] = (member.start, member.size)
+            case MemberKind.SAME if target in self._links:
+                self._links[member.path] = self._links[target]
             case MemberKind.SAME:
-                if member.target not in self._files:
-                    raise UnreadableSource(f"member {member.path!r} is the same as {member.target!r}, which is not there", where=self.name,
-                                           remedy="make the archive anew")
-                self._files[member.path] = self._files[member.target]
+                self._files[member.path] = self._files[target]
         self._register(member.path)
 
     def _register(self, path: str) -> None:
@@ -199,7 +208,9 @@ class TarFiles:
             found = [folder for folder in here if _join(folder, "sys") in self._folders]
             if len(found) == 1:
                 return found[0]
-            here = [below for folder in here for name in sorted(self._folders[folder]) if (below := _join(folder, name)) in self._folders] if not found else []
+            if found:
+                raise UnreadableSource(f"holds {len(found)} sysfs trees, in {', '.join(found[:3])}", where=self.name, remedy="give a tar of one machine")
+            here = [below for folder in here for name in sorted(self._folders[folder]) if (below := _join(folder, name)) in self._folders]
         raise UnreadableSource("holds no sysfs tree", where=self.name, remedy="give a tar of one machine with `sys` in it, at the top or in a folder")
 
     def _resolve(self, path: str) -> str | None:

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from simkit.errors import InputError, MalformedDocument
-from simkit.formats.repeated import free_address
-from simkit.formats.xml import TopologyReader, parse
+from simkit.formats.repeated import FreeAddresses
+from simkit.formats.xml import TopologyReader, parse, shown
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import BusRange, Link
 from simkit.model.function import Function
@@ -49,6 +49,7 @@ class _Reader(TopologyReader):
         self.functions: dict[Address, Function] = {}
         self.nodes: dict[int, NumaNode] = {}
         self.release: str | Unknown = _SILENT
+        self.free = FreeAddresses()
 
     def read(self, root: _Element) -> Host:
         for element in root:
@@ -95,7 +96,7 @@ class _Reader(TopologyReader):
         except ValueError:
             number = -1
         if number < 0 or number.bit_length() > _MOST_BITS:
-            self.fault(f"{key}={text[:40]!r} is no set", element, _REMEDY)
+            self.fault(f"{key}={shown(text)} is no set", element, _REMEDY)
             return frozenset()
         return frozenset(bit for bit in range(number.bit_length()) if number >> bit & 1)
 
@@ -115,7 +116,7 @@ class _Reader(TopologyReader):
     def _root_bus(self, element: _Element) -> RootBus | None:
         match = _BUSES.fullmatch(element.get("bridge_pci", ""))
         if match is None:
-            self.fault(f"bridge_pci={element.get('bridge_pci')!r} is no bus range", element, _REMEDY)
+            self.fault(f"bridge_pci={shown(element.get('bridge_pci'))} is no bus range", element, _REMEDY)
             return None
         return RootBus(int(match[1], 16), int(match[2], 16))
 
@@ -125,7 +126,7 @@ class _Reader(TopologyReader):
         except InputError as error:
             self.fault(f"pci_busid: {error.what}", element, _REMEDY)
             return None
-        stated, address = address, free_address(address, self.functions) or address
+        stated, address = address, self.free.of(address, self.functions) or address
         if address in self.functions:
             self.fault(f"address {address} is there more often than its bus has room", element, _REMEDY)
             return None
@@ -133,7 +134,7 @@ class _Reader(TopologyReader):
             self.assumed.append(f"address {stated} is there again in line {element.sourceline}; that function is kept as {address}")
         match = _TYPE.fullmatch(element.get("pci_type", ""))
         if match is None:
-            self.fault(f"pci_type={element.get('pci_type')!r} is no class and ids", element, _REMEDY)
+            self.fault(f"pci_type={shown(element.get('pci_type'))} is no class and ids", element, _REMEDY)
             return None
         sub_class, vendor, device, sub_vendor, sub_device, revision, interface = (int(text or "0", 16) for text in match.groups())
         buses = _BUSES.fullmatch(element.get("bridge_pci", ""))
@@ -168,7 +169,7 @@ class _Reader(TopologyReader):
         try:
             speed = float(text.replace(",", ".")) if text else 0.0
         except ValueError:
-            self.fault(f"pci_link_speed={text!r} is no number", element, _REMEDY)
+            self.fault(f"pci_link_speed={shown(text)} is no number", element, _REMEDY)
             return _SILENT
         if not 0 < speed < 1e5:
             return Unknown("hwloc states 0 where the link register could not be read or the link is down")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import InputError, MalformedDocument
 from simkit.formats.nccl_links import LINKS, StatedLink, peer_links
-from simkit.formats.repeated import free_address
-from simkit.formats.xml import TopologyReader, line_of, parse
+from simkit.formats.repeated import FreeAddresses
+from simkit.formats.xml import TopologyReader, line_of, parse, shown
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Link, PortType
 from simkit.model.function import Function, Kind
@@ -67,6 +67,8 @@ class _Reader(TopologyReader):
         self.root_buses: set[RootBus] = set()
         self.stated: set[Address] = set()
         self.seen: set[Address] = set()
+        self.free = FreeAddresses()
+        self.next_bus: dict[RootBus, RootBus] = {}
 
     def read(self, root: _Element) -> Host:
         cpus = [element for element in root if element.tag == "cpu"]
@@ -128,14 +130,14 @@ class _Reader(TopologyReader):
         try:
             return _mask(affinity) if affinity else None
         except ValueError:
-            self.fault(f"affinity {affinity!r} is no CPU mask", cpu, "write 32-bit words in hexadecimal, separated by commas")
+            self.fault(f"affinity {shown(affinity)} is no CPU mask", cpu, "write 32-bit words in hexadecimal, separated by commas")
             return None
 
     def _numa(self, cpu: _Element) -> int | None:
         """`numaid`; -1 is how NCCL says that there is none."""
         text = cpu.get("numaid", "-1")
         if not _DECIMAL.fullmatch(text):
-            self.fault(f"numaid={text!r} is no number", cpu, "write the number of a NUMA node, or -1")
+            self.fault(f"numaid={shown(text)} is no number", cpu, "write the number of a NUMA node, or -1")
             return None
         return int(text) if int(text) >= 0 else None
 
@@ -144,10 +146,12 @@ class _Reader(TopologyReader):
             address = Address.parse(first.get("busid", ""))
         except InputError:
             address = Address(0, 0, 0, 0)
-        bus = RootBus(address.domain, address.bus)
+        first_bus = RootBus(address.domain, address.bus)
+        bus = self.next_bus.get(first_bus, first_bus)
         while bus in self.root_buses:
             bus = RootBus(bus.domain, bus.bus + 1) if bus.bus < 0xFF else RootBus(bus.domain + 1, 0)
         self.root_buses.add(bus)
+        self.next_bus[first_bus] = bus
         return bus
 
     def _pci(self, element: _Element, parent: Parent, node: int | None, machine: str) -> None:
@@ -196,7 +200,7 @@ class _Reader(TopologyReader):
         """An address of its own for a busid that stands in the file before."""
         if address not in self.seen:
             return address
-        free = free_address(address, self.stated)
+        free = self.free.of(address, self.stated)
         if free is None:
             self.fault(f"busid {address} is there more often than its bus has room", element, "give each function a busid of its own")
             return address
@@ -209,7 +213,7 @@ class _Reader(TopologyReader):
             return _SILENT
         match = _HEX.fullmatch(text)
         if match is None or int(match[1], 16) > (0xFFFFFF if key == "class" else 0xFFFF):
-            self.fault(f"{key}={text!r} is no number", element, "write it in hexadecimal")
+            self.fault(f"{key}={shown(text)} is no number", element, "write it in hexadecimal")
             return _SILENT
         return int(match[1], 16)
 
@@ -226,7 +230,7 @@ class _Reader(TopologyReader):
         speed, width = element.get("link_speed", ""), element.get("link_width", "")
         match = _SPEED.match(speed)
         if (match is None and "GT/s" in speed) or (width and not _DECIMAL.fullmatch(width)):
-            self.fault(f"link {speed!r} x{width!r} is no link", element, 'write link_speed="32.0 GT/s PCIe" link_width="16"')
+            self.fault(f"link {shown(speed)} x{shown(width)} is no link", element, 'write link_speed="32.0 GT/s PCIe" link_width="16"')
             return _SILENT
         lanes = int(width or "0")
         if match is None and not 0 < lanes <= _MOST_LANES:

@@ -106,7 +106,7 @@ def _found(files: Files) -> Iterator[tuple[Address, str]]:
     for entry in files.listdir(DEVICES):
         address = _address(entry)
         real = files.realpath(f"{DEVICES}/{entry}")
-        if address is not None and real is not None:
+        if address is not None and real is not None and (real.startswith("sys/devices/") or address not in paths):
             paths[address] = real
     for address in sorted(paths):
         yield address, paths[address]

@@ -16,6 +16,8 @@ from simkit.errors import UnreadableSource, UnsafeArchive
 MOST_MEMBERS = 500_000
 MOST_BYTES = 256 << 20
 MOST_PATH = 4096
+MOST_STREAMS = 1 << 14
+_CHUNK = 1 << 16
 _XZ_MEMORY = 256 << 20
 _BLOCK = 512
 _END = bytes(_BLOCK)
@@ -60,11 +62,11 @@ class _Decompressor(Protocol):
 
 
 def unpacked(path: Path) -> bytes:
-    """The file's bytes, decompressed where they are compressed (several streams in one file too).
+    """The file's bytes, decompressed where they are compressed (several streams in one file too, as pbzip2 and bgzip write them).
 
     Raises:
         UnreadableSource: it cannot be opened, or ends in the middle.
-        UnsafeArchive: it unpacks to more than `MOST_BYTES`.
+        UnsafeArchive: it unpacks to more than `MOST_BYTES`, or has more than `MOST_STREAMS`.
     """
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -91,17 +93,20 @@ _FORMATS: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
 
 
 def _decompressed(data: bytes, magic: bytes, new: Callable[[], _Decompressor], path: Path) -> bytes:
-    parts, left = [], MOST_BYTES + 1
-    while data.startswith(magic):
-        stream = new()
-        part = stream.decompress(data, left)
-        parts.append(part)
-        left -= len(part)
-        if left <= 0:
-            raise _too_large(path)
-        if not stream.eof:
-            raise UnreadableSource("is cut off: the compressed data end in the middle", where=str(path), remedy="copy the file again, or make it anew")
-        data = stream.unused_data
+    parts, left, here, streams = [], MOST_BYTES + 1, 0, 0
+    while data.startswith(magic, here):
+        stream, streams = new(), streams + 1
+        if streams > MOST_STREAMS:
+            raise UnsafeArchive(f"holds more than {MOST_STREAMS:,} compressed streams", where=str(path), remedy="pack it again, in one stream")
+        while not stream.eof:
+            chunk = data[here : here + _CHUNK]
+            if not chunk:
+                raise UnreadableSource("is cut off: the compressed data end in the middle", where=str(path), remedy="copy the file again, or make it anew")
+            parts.append(stream.decompress(chunk, left))
+            here += len(chunk) - len(stream.unused_data)
+            left -= len(parts[-1])
+            if left <= 0:
+                raise _too_large(path)
     return b"".join(parts)
 
 

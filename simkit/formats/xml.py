@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 20
 MOST_DEPTH = 128
+MOST_TAGS = 1_000_000
+_SHOWN = 60
 _PROLOG = re.compile(rb"\s+|\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.DOTALL)
 _ELEMENT = re.compile(rb"<([A-Za-z_][\w.-]*)", re.ASCII)
 
@@ -37,6 +39,8 @@ def parse(data: bytes, *, source: str) -> _Element:
 
     if len(data) > MOST_BYTES:
         raise MalformedDocument(f"the file has over {MOST_BYTES >> 20} MiB", where=source, remedy="no topology is this large")
+    if data.count(b"<") > MOST_TAGS:
+        raise MalformedDocument(f"over {MOST_TAGS:,} tags", where=source, remedy="no topology has so many")
     if b"<!ENTITY" in data:
         raise MalformedDocument("declares entities", where=f"{source}:{data[: data.index(b'<!ENTITY')].count(10) + 1}",
                                 remedy="remove the declarations; topology files need none, and expanding them is how XML bombs work")
@@ -53,6 +57,11 @@ def parse(data: bytes, *, source: str) -> _Element:
         if depth > MOST_DEPTH:
             raise MalformedDocument(f"nested deeper than {MOST_DEPTH} levels", where=f"{source}:{element.sourceline}", remedy="no topology is this deep")
     return root
+
+
+def shown(text: str | None) -> str:
+    """A value as an error shows it: quoted, its beginning where it is long."""
+    return repr(text) if text is None or len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
 
 
 def line_of(element: _Element) -> int:

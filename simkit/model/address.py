@@ -41,7 +41,7 @@ class Address:
         """
         match = _ADDRESS.fullmatch(text.strip())
         if match is None or int(match[3], 16) > 0x1F:
-            raise InputError(f"not a PCI address: {text!r}", remedy="write it as Linux does, for example 0000:3b:00.0")
+            raise InputError(f"not a PCI address: {text[:60]!r}", remedy="write it as Linux does, for example 0000:3b:00.0")
         return cls(int(match[1] or "0", 16), int(match[2], 16), int(match[3], 16), int(match[4]))
 
     @classmethod

@@ -93,6 +93,22 @@ def test_hard_links_later_members_and_stripped_names(tmp_path):
     assert (files.read("sys/a"), files.read("sys/b"), files.listdir("sys"), files.read("sys/a", most=1)) == (b"new", b"old", ("a", "b", "dir"), b"n")
 
 
+def test_what_is_packed_twice_is_what_unpacking_leaves(tmp_path):
+    """A hard link to a link is that link; a link with members below it is a folder; of a link and a file the later one counts."""
+    files = TarFiles(pack(tmp_path / "x.tar", ("sys/a/f", b"1"), ("sys/l", "a"), ("sys/same", (tarfile.LNKTYPE, "sys/l")), ("sys/same", (tarfile.LNKTYPE, "sys/same")),
+                          ("sys/both", "a"), ("sys/both/f", b"2"), ("sys/late", "a"), ("sys/late", b"3"), ("sys/early", b"4"), ("sys/early", "a/f")))
+    assert files.readlink("sys/same") == "a" and files.read("sys/same/f") == b"1"
+    assert files.readlink("sys/both") is None and files.read("sys/both/f") == b"2"
+    assert (files.read("sys/late"), files.readlink("sys/late"), files.read("sys/early")) == (b"3", None, b"1")
+
+
+def test_streams_without_end(tmp_path):
+    for compress in (gzip.compress, bz2.compress, lzma.compress):
+        (tmp_path / "x.tar").write_bytes(compress(b"") * (tar.MOST_STREAMS + 1))
+        with pytest.raises(UnsafeArchive, match="16,384 compressed streams"):
+            TarFiles(tmp_path / "x.tar")
+
+
 def test_several_streams_in_one_file(tmp_path):
     data = pack(tmp_path / "x.tar", ("sys/a", b"1" * 3000)).read_bytes()
     for compress in (bz2.compress, gzip.compress, lzma.compress):
@@ -199,8 +215,13 @@ def test_damaged_pax_records(tmp_path, record):
         TarFiles(tmp_path / "x.tar")
 
 
+def test_two_trees(tmp_path):
+    with pytest.raises(UnreadableSource, match="2 sysfs trees, in a, b"):
+        TarFiles(pack(tmp_path / "x.tar", ("a/sys/x", b""), ("b/sys/x", b"")))
+
+
 def test_no_tree(tmp_path):
-    for entries in ([("a/b", b"")], [("sys", b"a file")], [("a/sys/x", b""), ("b/sys/x", b"")]):
+    for entries in ([("a/b", b"")], [("sys", b"a file")]):
         with pytest.raises(UnreadableSource, match="no sysfs tree"):
             TarFiles(pack(tmp_path / "x.tar", *entries))
     for path in (tmp_path, tmp_path / "none", tmp_path / "x.tar"):

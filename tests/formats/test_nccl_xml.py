@@ -193,6 +193,24 @@ def test_what_is_refused(data: bytes, words: str) -> None:
         read(data, source="x.xml")
 
 
+@pytest.mark.parametrize(("data", "words"), [
+    (b"<system><cpu>" + b'<pci busid="0000:01:00.0"/>' * 30_000 + b"</cpu></system>", "29744 faults"),
+    (b"<system>" + b'<cpu><pci busid="0000:01:00.0"/></cpu>' * 4000 + b"</system>", "3744 faults"),
+    (b"<system><cpu>" + b"<a/>" * 1_000_000 + b"</cpu></system>", "over 1,000,000 tags"),
+])
+def test_what_repeats_itself_is_read_in_its_length(data: bytes, words: str) -> None:
+    with pytest.raises(MalformedDocument, match=words):
+        read(data, source="x.xml")
+
+
+@pytest.mark.parametrize("name", ["busid", "class", "vendor", "link_speed", "link_width"])
+def test_an_error_shows_the_beginning_of_a_long_value(name: str) -> None:
+    with pytest.raises(MalformedDocument) as caught:
+        read(f'<system><cpu numaid="0"><pci busid="0000:01:00.0" {name}="GT/s {"9" * 100_000}"/></cpu></system>'.replace(
+            'busid="0000:01:00.0" busid', "busid").encode(), source="x.xml")
+    assert len(str(caught.value)) < 400
+
+
 def test_an_outside_entity_is_not_fetched() -> None:
     host = read(b'<!DOCTYPE s SYSTEM "file:///etc/hostname"><system><cpu numaid="0">&x;</cpu></system>', source="x.xml")
     assert host.functions == ()

@@ -97,6 +97,12 @@ def test_root_buses_below_other_buses_than_pci(tmp_path, path, parent):
     assert str(found[at(address)].parent) == parent
 
 
+def test_a_copy_that_followed_the_links_has_each_function_twice(tmp_path):
+    """As `cp -rL` and `tar -h` make it; the place below /sys/devices tells what lies above."""
+    found = host(tmp_path, {f"{NIC}/class": b"0x020000\n", f"{PORT}/class": b"0x060400\n", "sys/bus/pci/devices/0000:01:00.0/class": b"0x020000\n"})
+    assert [str(function.parent) for function in found.functions] == ["pci0000:00", "0000:00:01.0"]
+
+
 def test_physical_functions_that_name_each_other_end(tmp_path):
     flat = "sys/bus/pci/devices/"
     found = host(tmp_path, {f"{flat}0000:01:00.0/physfn": f"{flat}0000:02:00.0", f"{flat}0000:02:00.0/physfn": f"{flat}0000:01:00.0"})
