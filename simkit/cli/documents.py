@@ -12,13 +12,14 @@ from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
 from simkit.model.route import PeerClass, Route
 from simkit.semantics.diff import diff
+from simkit.semantics.regroup import Move
 from simkit.verify.report import Finding, Report
 
 Document = dict[str, Any]
 
 
-def groups(source: str, grouping: Grouping) -> Document:
-    """The document of `simkit groups`."""
+def groups(source: str, grouping: Grouping, what_if: Sequence[Move] | None = None, rebooted: Sequence[Move] = ()) -> Document:
+    """The document of `simkit groups`; `what_if` where other circumstances were asked about, `rebooted` what a reboot would make."""
     document: Document = {
         "host": source,
         "kernel": grouping.kernel,
@@ -32,6 +33,9 @@ def groups(source: str, grouping: Grouping) -> Document:
     }
     if grouping.finest:
         document["finest"] = [_strings(group) for group in grouping.finest]
+        document["possible"] = grouping.possible
+    if what_if is not None:
+        document["what_if"] = [_move(move) for move in what_if]
     if grouping.reported:
         document["reported"] = {
             "agrees": not grouping.differences,
@@ -44,8 +48,18 @@ def groups(source: str, grouping: Grouping) -> Document:
                 }
                 for difference in grouping.differences
             ],
+            "after_reboot": [_move(move) for move in rebooted],
         }
     return document
+
+
+def _move(move: Move) -> Document:
+    return {
+        "kind": move.kind.value,
+        "before": [_strings(group) for group in move.before],
+        "after": [_strings(group) for group in move.after],
+        "because": [f"{because.text} [{because.rule}]" for because in move.because],
+    }
 
 
 def route(way: Route) -> Document:

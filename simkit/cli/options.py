@@ -51,8 +51,8 @@ def host_options(command: F) -> F:
     """`--reader`, `--kernel`, `--cmdline`, `--iommu`, handed on as one `stated: Stated`."""
 
     @click.option("--reader", type=Word(READERS), metavar="NAME", help=f"Force a reader instead of finding it from the content: {', '.join(READERS)}.")
-    @click.option("--kernel", callback=_release, metavar="RELEASE", help="State the kernel release, as `uname -r` says it; counts before the source's.")
-    @click.option("--cmdline", metavar="TEXT", help="State the kernel command line; counts before the source's.")
+    @click.option("--kernel", callback=_release, metavar="RELEASE", help="The kernel release, as `uname -r` says it; another than the source's asks what if.")
+    @click.option("--cmdline", metavar="TEXT", help="The kernel command line; another than the source's asks what if, after a reboot.")
     @click.option("--iommu", type=Word([kind.value for kind in IommuKind]), help="State the IOMMU; counts before the source's.")
     @wraps(command)
     def wrapper(*args: Any, reader: str | None, kernel: str | None, cmdline: str | None, iommu: str | None, **kwargs: Any) -> Any:
@@ -67,13 +67,8 @@ class Stated:
     def __init__(self, reader: str | None, kernel: str | None, cmdline: str | None, iommu: str | None) -> None:
         """Each None where the user says nothing."""
         self.reader = reader
-        self.facts: dict[str, object] = {}
-        if kernel is not None:
-            self.facts["kernel"] = kernel
-        if cmdline is not None:
-            self.facts["cmdline"] = cmdline
-        if iommu is not None:
-            self.facts["iommu"] = IommuKind(iommu)
+        self.kernel, self.cmdline = kernel, cmdline
+        self.iommu = None if iommu is None else IommuKind(iommu)
 
     def open(self, source: str) -> Host:
         """Read a HOST argument and put the stated facts on it."""
@@ -89,8 +84,17 @@ class Stated:
         return self.put(found) if isinstance(found, Host) else replace(found, host=self.put(found.host))
 
     def put(self, host: Host) -> Host:
-        """The host with what is stated in the place of what its source tells."""
-        return replace(host, **self.facts) if self.facts else host  # type: ignore[arg-type]
+        """The host with what is stated. A kernel or command line that is not the one its source tells of is a what-if: the host as rebooted into it."""
+        from simkit.semantics.what_if import what_if
+
+        host = host if self.iommu is None else replace(host, iommu=self.iommu)
+        return host if self.kernel is self.cmdline is None else what_if(host, kernel=self.kernel, cmdline=self.cmdline)
+
+    def contradicts(self, host: Host) -> bool:
+        """Whether what is stated of kernel and command line is not what the host's source tells."""
+        from simkit.semantics.reboot import is_reboot
+
+        return is_reboot(host, kernel=self.kernel, cmdline=self.cmdline)
 
 
 Complete = Callable[[click.Context, click.Parameter, str], list[Any]]

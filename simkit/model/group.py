@@ -39,7 +39,7 @@ class Rule(StrEnum):
 
 _SENTENCES = {
     Rule.ALIAS: "requests carry the requester id of bridge {0}",
-    Rule.ACS_PATH: "{0} or a port above it does not isolate (ACS SV, RR, CR, UF)",
+    Rule.ACS_PATH: "{0}, on the way up, does not isolate (ACS SV, RR, CR, UF)",
     Rule.ALIAS_ON_BUS: "{0} and {1} use one requester id (a quirk of the device)",
     Rule.SLOT: "{0} and {1} are functions of one slot without ACS between them",
     Rule.NEW: "nothing carries its requester id, and every port above isolates",
@@ -85,7 +85,7 @@ class Grouping:
 
     Where the kernel's own report is there it is what `groups` holds, and `differences` says where the rules predict otherwise.
     `AMBIGUOUS`: what is unknown changes the answer; `groups` is then the coarsest (safest) of the possible ones and `finest`
-    the other end. `ungrouped` are the functions without a group.
+    the other end, `possible` how many different ones there are (None: too many to follow up). `ungrouped` are the functions without a group.
     """
 
     kernel: str
@@ -94,6 +94,7 @@ class Grouping:
     ungrouped: tuple[Address, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     finest: tuple[tuple[Address, ...], ...] = ()
+    possible: int | None = 1
     reported: bool = False
     differences: tuple[Difference, ...] = ()
 

@@ -108,6 +108,13 @@ class Isolation:
             self._paths[bridge.address] = known
         return known
 
+    def lacking(self, bridge: Function) -> Function:
+        """The port for which `path_enabled(bridge)` is false: the first on the way up that does not isolate."""
+        here: Function | None = bridge
+        while here is not None and self.enabled(here) and self._ports_between(here):
+            here = self.host.parent(here)
+        return here or bridge
+
     def _ports_between(self, bridge: Function) -> bool:
         """Where the source leaves ports out (`Host.elided`), nothing is known of those above and below `bridge`."""
         return not self.host.elided or self.guess(f"{bridge.path}/acs", f"ACS of the ports around {bridge.address}, which the source leaves out,", _ELIDED)

@@ -19,6 +19,7 @@ from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import alias_bridges
 from simkit.semantics.dma_alias_quirks import explicit_aliases
 
+Joined = tuple[Because, Address]
 _IOMMU_CLASS = 0x0806
 _LEFT_OUT = Unknown("NCCL's XML shows no root ports")
 
@@ -35,7 +36,7 @@ class GroupBuilder:
     reasons: dict[Address, Because] = field(default_factory=dict)
     _slots: dict[tuple[int, int, int], list[Function]] = field(default_factory=dict)
     _aliases: dict[tuple[int, int], dict[Address, frozenset[int]]] = field(default_factory=dict)
-    _above: dict[Parent, Because | None] = field(default_factory=dict)
+    _above: dict[Parent, Joined | None] = field(default_factory=dict)
 
     def run(self) -> GroupBuilder:
         """Give every function its group."""
@@ -54,16 +55,16 @@ class GroupBuilder:
             if found is None:
                 self.group_of[function.address], following = following, following + 1
             else:
-                self.reasons[function.address] = found
-                self.group_of[function.address] = self.group_of[found.functions[-1]]
+                self.reasons[function.address], joined = found
+                self.group_of[function.address] = self.group_of[joined]
         return self
 
     def _without_group(self, function: Function) -> bool:
         """AMD's IOMMU function is outside its own scope (drivers/iommu/amd/init.c; seen on booted kernels)."""
         return self.host.iommu is IommuKind.AMD and is_known(function.class_code) and function.class_code >> 8 == _IOMMU_CLASS
 
-    def _join(self, function: Function) -> Because | None:
-        """The places where an existing group is found, in the kernel's order; what is found is the group of the reason's last function."""
+    def _join(self, function: Function) -> Joined | None:
+        """The places where an existing group is found, in the kernel's order: why, and whose group it is."""
         if function.parent in self._above:
             above, last = self._above[function.parent], function
         else:
@@ -72,30 +73,31 @@ class GroupBuilder:
             return above
         found = self._alias_on_bus(last, set()) if self._aliases else None
         if found is not None:
-            return Because(Rule.ALIAS_ON_BUS, (last.address, found))
+            return Because(Rule.ALIAS_ON_BUS, (last.address, found)), found
         other = self._same_slot(last, set())
-        return None if other is None else Because(Rule.SLOT, (last.address, other))
+        return None if other is None else (Because(Rule.SLOT, (last.address, other)), other)
 
-    def _bridges_above(self, function: Function) -> tuple[Because | None, Function]:
+    def _bridges_above(self, function: Function) -> tuple[Joined | None, Function]:
         """Aliases, then the ACS path. What the bridge right above decides holds for all functions below it, and is kept."""
         last = function
         for bridge in alias_bridges(self.isolation, function):
             if bridge.address in self.group_of:
-                return self._kept(function, Because(Rule.ALIAS, (bridge.address,)), first=last is function), bridge
+                return self._kept(function, (Because(Rule.ALIAS, (bridge.address,)), bridge.address), first=last is function), bridge
             last = bridge
         if self.host.elided and (beside := self._below_root(function)) is not None:
-            return Because(Rule.ELIDED, (beside,)), last
+            return (Because(Rule.ELIDED, (beside,)), beside), last
         for bridge in self.host.ancestors(last):
             if self.isolation.path_enabled(bridge):
                 break
             if bridge.address in self.group_of:
-                return self._kept(function, Because(Rule.ACS_PATH, (bridge.address,)), first=last is function), bridge
+                reason = Because(Rule.ACS_PATH, (self.isolation.lacking(bridge).address,))
+                return self._kept(function, (reason, bridge.address), first=last is function), bridge
             last = bridge
         if last is function and not self.host.elided:
             self._above[function.parent] = None
         return None, last
 
-    def _kept(self, function: Function, found: Because, *, first: bool) -> Because:
+    def _kept(self, function: Function, found: Joined, *, first: bool) -> Joined:
         if first:
             self._above[function.parent] = found
         return found

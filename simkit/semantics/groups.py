@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from simkit.model.address import Address
+from simkit.model.boot import BootParameters
 from simkit.model.group import Assumption, Difference, Grouping, Status
 from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, is_known
@@ -12,13 +13,15 @@ from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
 from simkit.semantics.group_builder import GroupBuilder
 from simkit.semantics.iommu import active
+from simkit.semantics.possible import count, deciding, possible
 
 
 def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     """The groups of a host, the kernel's own where the source holds them.
 
     What is unknown is taken both ways: all in favour of isolation, and all against it. If both ends agree the answer is exact;
-    if not it is `AMBIGUOUS`, with the coarser end in `groups`, the finer in `finest`, and the facts that would decide it.
+    if not it is `AMBIGUOUS`, with the coarser end in `groups`, the finer in `finest`, how many groupings are possible, and the
+    facts that would decide, those first that may settle most at once.
     """
     release = kernel if kernel is not None else host.kernel
     stated = _stated(host, release)
@@ -32,17 +35,26 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
         return Grouping(kernels.name(release), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences)
     coarse = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
     fine = GroupBuilder(host, Isolation(host, optimistic=True), given).run() if coarse.isolation.consulted else coarse
-    consulted = {**coarse.isolation.consulted, **fine.isolation.consulted}
     taken = {**coarse.isolation.taken, **fine.isolation.taken}
     stated = (*stated, *(Assumption(text, path, host.where(path)) for path, text in sorted(taken.items())))
     if fine is coarse or coarse.partition() == fine.partition():
         return Grouping(kernels.name(release), Status.ASSUMED if stated else Status.EXACT, coarse.groups(), coarse.ungrouped(), stated)
-    facts = tuple(Assumption(text, path, host.where(path)) for path, text in sorted(consulted.items()))
-    return Grouping(kernels.name(release), Status.AMBIGUOUS, coarse.groups(), coarse.ungrouped(), (*stated, *facts), finest=fine.partition())
+    answer = possible(host, given)
+    return Grouping(
+        kernels.name(release),
+        Status.AMBIGUOUS,
+        coarse.groups(),
+        coarse.ungrouped(),
+        (*stated, *deciding(answer)),
+        finest=fine.partition(),
+        possible=count(answer),
+    )
 
 
 def _stated(host: Host, release: object) -> tuple[Assumption, ...]:
     found = []
+    if isinstance(host.cmdline, str):
+        found += [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.parse(host.cmdline).ignored]
     if not is_known(active(host)):
         found.append(Assumption("an IOMMU driver is active (without one no function has a group)", "iommu", host.where("iommu")))
     caveat = kernels.caveat(release if isinstance(release, str) else host.kernel)

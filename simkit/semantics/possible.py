@@ -20,7 +20,7 @@ from simkit.model.host import Host
 from simkit.semantics.acs import Isolation
 from simkit.semantics.group_builder import GroupBuilder
 
-MOST_CHOICES = 1000
+MOST_CHOICES = 256
 """After so many decisions what is still open is left so."""
 
 MOST_LISTED = 4096
@@ -64,9 +64,9 @@ class Open:
 Possible = Settled | Choice | Regions | Open
 
 
-def possible(host: Host, *, most_choices: int = MOST_CHOICES) -> Possible:
-    """All groupings that are possible for a host, with the facts that decide. What the kernel reported is not looked at."""
-    return _Search(host, most_choices).among(host.functions, {})
+def possible(host: Host, given: Mapping[Address, int | None] | None = None, *, most_choices: int = MOST_CHOICES) -> Possible:
+    """All groupings that are possible for a host, with the facts that decide; `given` are groups that exist already."""
+    return _Search(host, given or {}, most_choices).among(host.functions, {})
 
 
 def count(answer: Possible) -> int | None:
@@ -162,11 +162,13 @@ def deciding(answer: Possible) -> tuple[Assumption, ...]:
 @dataclass(slots=True)
 class _Search:
     host: Host
+    given: Mapping[Address, int | None]
     left: int
 
     def among(self, functions: tuple[Function, ...], settled: Mapping[str, bool]) -> Possible:
         coarse, fine = (
-            GroupBuilder(self.host, Isolation(self.host, optimistic=optimistic, settled=settled), only=functions).run() for optimistic in (False, True)
+            GroupBuilder(self.host, Isolation(self.host, optimistic=optimistic, settled=settled), self._given(functions), functions).run()
+            for optimistic in (False, True)
         )
         coarsest, finest = coarse.partition(), fine.partition()
         if coarsest == finest:
@@ -181,6 +183,9 @@ class _Search:
         apart = self.among(functions, {**settled, fact.path: True})
         together = self.among(functions, {**settled, fact.path: False})
         return apart if apart == together else Choice(fact, apart, together)
+
+    def _given(self, functions: tuple[Function, ...]) -> dict[Address, int | None]:
+        return {function.address: self.given[function.address] for function in functions if function.address in self.given} if self.given else {}
 
     def _regions(self, functions: tuple[Function, ...], settled: Mapping[str, bool], coarsest: Partition, finest: Partition) -> Possible:
         region = {address: at for at, group in enumerate(coarsest) for address in group}

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simkit.model.address import Address
-from simkit.model.group import Because, Group, Grouping
+from simkit.model.group import Because, Group, Grouping, Status
+from simkit.model.host import Host
+from simkit.semantics.groups import groups
+from simkit.semantics.reboot import reboot
 
 
 class Kind(StrEnum):
@@ -47,6 +50,18 @@ def regroup(before: Grouping, after: Grouping) -> tuple[Move, ...]:
         if first != then:
             moves.append(_move(first, then, touched, old, new))
     return tuple(moves)
+
+
+def after_reboot(host: Host, grouping: Grouping) -> tuple[Move, ...]:
+    """What a reboot into the same kernel and command line would make of the groups that the kernel reported, as far as it is certain.
+
+    Groups are made when functions are probed; ACS that was written since has changed what the hardware does and not the groups,
+    and is set anew by the next boot. Empty where nothing was reported, or where unknown facts leave the answer open.
+    """
+    if not grouping.reported:
+        return ()
+    anew = groups(reboot(host, kernel=host.kernel, cmdline=host.cmdline))
+    return () if anew.status is Status.AMBIGUOUS else regroup(grouping, anew)
 
 
 def _functions(grouping: Grouping) -> set[Address]:

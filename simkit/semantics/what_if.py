@@ -1,4 +1,4 @@
-"""The host as it would be with ACS set otherwise: by hand, by firmware, by another kernel."""
+"""The host as it would be with ACS set otherwise: by hand, by firmware, by another kernel or command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,39 @@ from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits
 from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, is_known
+from simkit.semantics.reboot import is_reboot, reboot, with_bios
+
+
+def what_if(
+    host: Host,
+    *,
+    acs: Mapping[Address, AcsBits] | None = None,
+    kernel: str | None = None,
+    cmdline: str | None = None,
+    bios: Mapping[str, bool] | None = None,
+) -> Host:
+    """The host under other circumstances, its groups made anew: what the kernel reported holds no longer.
+
+    Args:
+        host: as it is now.
+        acs: ACS Control of some functions, as if it had held just these bits when the functions were probed.
+        kernel: the release it runs; another one than now is a reboot.
+        cmdline: the kernel command line; another one than now is a reboot. Where the source does not tell either, they are taken for now's.
+        bios: firmware switches, by the names in `simkit.semantics.reboot.BIOS`; always a reboot.
+
+    Raises:
+        UnknownName: a function that is not there, or a switch that is not known.
+        InputError: bits that a function cannot hold.
+    """
+    release, words = kernel if kernel is not None else host.kernel, cmdline if cmdline is not None else host.cmdline
+    changed = with_bios(host, bios or {})
+    if bios or is_reboot(host, kernel=kernel, cmdline=cmdline):
+        changed = reboot(changed, kernel=release, cmdline=words)
+    changed = replace(changed, kernel=release, cmdline=words)
+    if acs:
+        changed = with_control(changed, acs)
+        changed = replace(changed, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in changed.functions))
+    return changed
 
 
 def with_control(host: Host, controls: Mapping[Address, AcsBits]) -> Host:

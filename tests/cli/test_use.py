@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def test_the_examples_of_help_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     tried = [example for _, example in EXAMPLES if "local" not in example and "status" not in example and "|" not in example and ">" not in example]
     assert len(tried) >= 19
     for example in sorted(tried, key=lambda example: not example.startswith("record")):
-        result = run(*example.split())
+        result = run(*shlex.split(example))
         assert result.exit_code in (0, 1), (example, result.output)
         assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit), example
 
