@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simkit.errors import UnreadableSource
 from simkit.formats.library import find, shipped
+from simkit.formats.text_kinds import text_kind
 from simkit.formats.xml import root_name
 from simkit.model.host import Host
 from simkit.model.plan import Plan
@@ -16,7 +17,8 @@ from simkit.model.workload import Workload
 MOST_BYTES = 256 << 20
 STDIN = "-"
 """A source that means standard input."""
-READERS = ("native", "plan", "sysfs", "hwloc", "nccl")
+READERS = ("native", "plan", "sysfs", "hwloc", "nccl", "lspci", "dmesg", "rdma_topo")
+_KNOWN = "a snapshot made by `simkit capture`, a sysfs tree, hwloc XML, NCCL XML, lspci's text or dump, a kernel log, or an rdma_topo dump"
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
@@ -24,7 +26,7 @@ __all__ = ["READERS", "open_host", "open_plan", "open_plan_or_host", "open_polic
 
 
 def open_host(source: str, *, reader: str | None = None) -> Host:
-    """Read a HOST: a shipped name, a snapshot, a plan (its host), a sysfs tree as folder or tar, hwloc or NCCL XML; `-` is standard input.
+    """Read a HOST: a shipped name, a plan's host, or any file or folder that a reader understands; `-` is standard input.
 
     Raises:
         InputError: in one of its kinds, with what to do about it.
@@ -61,6 +63,18 @@ def open_plan_or_host(source: str, *, reader: str | None = None) -> Plan | Host:
             from simkit.formats import nccl_xml
 
             return nccl_xml.read(data, source=source)
+        case "lspci":
+            from simkit.formats import lspci
+
+            return lspci.read(data, source=source)
+        case "dmesg":
+            from simkit.formats import dmesg
+
+            return dmesg.read(data, source=source)
+        case "rdma_topo":
+            from simkit.formats import rdma_topo
+
+            return rdma_topo.read(data, source=source)
         case "plan":
             from simkit.formats.plan import load_plan
 
@@ -79,15 +93,16 @@ def recognise(data: bytes, source: str) -> str:
     if data.startswith(_TAR_MAGIC) or data[257:262] == b"ustar":
         return "sysfs"
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    kind = text_kind(data)
+    if kind is not None:
+        return kind
     if start.startswith(b"<"):
         return _recognise_xml(data, source)
     if b"simkit" in start:
         return "plan" if b"plan/1" in data[:4096] or b'"simkit": "plan/1"' in data else "native"
     if not start:
-        raise UnreadableSource("the file is empty", where=source, remedy="give a snapshot, a sysfs tree, hwloc XML or NCCL XML")
-    raise UnreadableSource(
-        f"no reader knows this file{_guess(start)}", where=source, remedy="give a snapshot made by `simkit capture`, a sysfs tree, hwloc XML or NCCL XML"
-    )
+        raise UnreadableSource("the file is empty", where=source, remedy=f"give {_KNOWN}")
+    raise UnreadableSource("no reader knows this file", where=source, remedy=f"give {_KNOWN}")
 
 
 def _recognise_xml(data: bytes, source: str) -> str:
@@ -101,14 +116,6 @@ def _recognise_xml(data: bytes, source: str) -> str:
             remedy="give the file that NCCL_TOPO_DUMP_FILE writes (<system>)",
         )
     raise UnreadableSource("XML, but neither hwloc's <topology> nor NCCL's <system>", where=source, remedy="give one of these")
-
-
-def _guess(start: bytes) -> str:
-    if b"iommu group" in start or b"DMAR" in start:
-        return ": it looks like a kernel log, which is not read yet"
-    if any(word in start for word in (b"PCI bridge:", b"Host bridge:", b"Kernel driver in use", b"controller:")):
-        return ": it looks like lspci output, which is not read yet"
-    return ""
 
 
 def _place(kind: str, source: str) -> Path:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simkit.errors import SimkitError, UnknownName, UnreadableSource
 from simkit.formats.native import dump_host
 from simkit.formats.plan import dump_plan
-from simkit.formats.source import open_host, open_plan_or_host, open_policy, open_workload, recognise, shipped
+from simkit.formats.source import READERS, open_host, open_plan_or_host, open_policy, open_workload, recognise, shipped
 from simkit.formats.sysfs_tree import write
 from simkit.model.host import Host
 from simkit.model.plan import Plan
@@ -58,8 +58,6 @@ def test_xml_is_recognised_by_its_root_element(content: bytes, reader: str) -> N
     (b"", "empty"),
     (b"<graphs version='1'/>", "NCCL graph file"),
     (b"<html/>", "neither hwloc's"),
-    (b"00:00.0 Host bridge: Intel Corporation\n", "lspci output, which is not read yet"),
-    (b"[    0.1] pci 0000:00:00.0: Adding to iommu group 0\n", "kernel log, which is not read yet"),
     (b"\x7fELF....", "no reader knows"),
     (b"hello: world\n", "no reader knows"),
 ])
@@ -73,13 +71,33 @@ def test_a_reader_can_be_forced(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("name: h\n")
     with pytest.raises(SimkitError, match="does not say `simkit: host/1`"):
         open_host(str(tmp_path / "x"), reader="native")
-    with pytest.raises(UnreadableSource, match="no reader 'lspci'"):
-        open_host(str(tmp_path / "x"), reader="lspci")
+    with pytest.raises(UnreadableSource, match="no reader 'dmidecode'"):
+        open_host(str(tmp_path / "x"), reader="dmidecode")
+
+
+@pytest.mark.parametrize(("content", "reader"), [
+    (b"00:00.0 Host bridge: Intel Corporation\n", "lspci"),
+    (b"$ lspci -D\n0000:00:00.0 0600: 8086:09a2\n", "lspci"),
+    (b'00:00.0 "Host bridge" "Intel Corporation" "Device 09a2"\n', "lspci"),
+    (b"Slot:\t00:00.0\nClass:\tHost bridge\n", "lspci"),
+    (b"-[0000:00]-+-00.0\n", "lspci"),
+    ("00:00.0 Host bridge: Intel Corporation\n".encode("utf-16"), "lspci"),
+    (b"[    0.1] pci 0000:00:00.0: Adding to iommu group 0\n", "dmesg"),
+    (b"<6>[    0.000000] Linux version 6.1.0-13-amd64 (x)\n", "dmesg"),
+    (b"Nov 25 03:09:33 node kernel: Command line: simkit=1\nNov 25 03:09:33 node kernel: DMAR: IOMMU enabled\n", "dmesg"),
+    (b'[\n    {\n        "realpath": "/sys/devices/pci0000:00/0000:00:00.0"', "rdma_topo"),
+    (b'[{"rdma_nic_pf_bdf": "0000:03:00.0"}]', "rdma_topo"),
+    (b"<!-- pci 0000:00:00.0: [8086:09a2] -->\n<topology/>", "hwloc"),
+    (b'simkit: host/1\nname: "pci 0000:00:00.0: x"\n', "native"),
+    (b'{"name": "00:00.0 x", "simkit": "host/1"}', "native"),
+])
+def test_texts_are_known_by_their_content(content, reader):
+    assert recognise(content, "x") == reader
 
 
 @given(st.binary(max_size=200))
 def test_recognising_never_breaks(data: bytes) -> None:
     try:
-        assert recognise(data, "x") in ("sysfs", "hwloc", "nccl", "native", "plan")
+        assert recognise(data, "x") in READERS
     except UnreadableSource as error:
         assert str(error)
