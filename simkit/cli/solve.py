@@ -17,7 +17,7 @@ from simkit.errors import InputError
 from simkit.model.plan import Plan
 from simkit.solve.answer import Infeasible, Planned, Undecided
 
-_ASSUMED = 8
+_FIRST, _LAST = 6, 6
 
 
 @click.command()
@@ -95,6 +95,12 @@ def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str
     return f"undecided: {answer.reason}"
 
 
+def _ends(sentences: tuple[str, ...]) -> list[str]:
+    """A long list without its middle: first stands what is not known of the host, last what the plan itself takes for granted."""
+    hidden = len(sentences) - _FIRST - _LAST
+    return list(sentences) if hidden < 2 else [*sentences[:_FIRST], f"… {hidden} more, all of them in the plan …", *sentences[-_LAST:]]
+
+
 def _describe_plan(answer: Planned, plan: Plan) -> str:
     from simkit.formats.draw_text import guest_summary
 
@@ -105,7 +111,6 @@ def _describe_plan(answer: Planned, plan: Plan) -> str:
     if plan.steps:
         lines += ["", f"{len(plan.steps)} steps to get there (simkit apply --dry-run shows them)"]
     if plan.assumptions:
-        more = [f"and {len(plan.assumptions) - _ASSUMED} more, all of them in the plan"] if len(plan.assumptions) > _ASSUMED else []
-        lines += ["", f"Assumed ({len(plan.assumptions)}):", fold([*plan.assumptions[:_ASSUMED], *more])]
+        lines += ["", f"Assumed ({len(plan.assumptions)}):", fold(_ends(plan.assumptions))]
     lines += [f"checked by {certificate.by}: {certificate.says}" for certificate in plan.certificates]
     return "\n".join(lines)
