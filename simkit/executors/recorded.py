@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import struct
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from simkit.errors import InputError
 from simkit.executors import kernel_text
+from simkit.executors.exclusive import exclusive
 from simkit.executors.files import FolderNode
 from simkit.executors.node import inside, refusal
+from simkit.executors.recorded_changes import Changes
 from simkit.executors.recorded_memory import Memory
 from simkit.executors.recorded_vfs import VirtualFunctions
 from simkit.formats.config_space import find_extended
@@ -27,7 +29,8 @@ class RecordedNode(FolderNode):
 
     What is known of drivers is what was recorded: without an override a function probes to the driver it was recorded with.
     `modules` are drivers the node can load besides those recorded; their folders are there while a device is bound to them.
-    Brought back to its first state by writes, the folder is what it was, byte for byte.
+    Brought back to its first state by writes, the folder is what it was, byte for byte. A write happens whole or not at all: one in
+    which a process died is taken back by the next that opens the folder while no other is changing it.
     """
 
     def __init__(self, folder: Path, *, modules: Collection[str] = (attributes.VFIO,)) -> None:
@@ -42,6 +45,8 @@ class RecordedNode(FolderNode):
                              remedy="record one from a host, or name the folder that holds `sys`")
         super().__init__(root)
         self.modules = tuple(modules)
+        with suppress(OSError), exclusive(self):
+            Changes(root).take_back()
 
     def listdir(self, path: str) -> tuple[str, ...]:
         """As `Node.listdir`; `modules` are among the drivers."""
@@ -54,7 +59,16 @@ class RecordedNode(FolderNode):
         They are those of `bind_store`, `unbind_store`, `drivers_probe_store` (drivers/base/bus.c), `driver_override_store`,
         `sriov_numvfs_store`, `sriov_drivers_autoprobe_store` and `pci_write_config` (drivers/pci).
         """
+        Changes(self.root).take_back()
         memory = Memory.load(self.root)
+        try:
+            self._answer(memory, path, data, offset)
+        except BaseException:
+            memory.changes.take_back()
+            raise
+        memory.save()
+
+    def _answer(self, memory: Memory, path: str, data: bytes, offset: int) -> None:
         parts = path.split("/")
         text = data.decode("utf-8", "replace")
         if path == attributes.PROBE:
@@ -63,7 +77,6 @@ class RecordedNode(FolderNode):
             self._driver_file(memory, path, parts[4], parts[5], kernel_text.line(text))
         else:
             self._attribute(memory, path, data, offset)
-        memory.save()
 
     def _driver_file(self, memory: Memory, path: str, driver: str, what: str, name: str) -> None:
         if driver not in self.listdir(attributes.DRIVERS):
@@ -104,7 +117,7 @@ class RecordedNode(FolderNode):
     def _attach(self, memory: Memory, folder: Path, driver: str) -> None:
         place = self.root / attributes.DRIVERS / driver
         if not place.is_dir():
-            place.mkdir()
+            memory.changes.make_folder(place)
             for name in ("bind", "unbind"):
                 (place / name).write_bytes(b"")
             memory.drivers.append(driver)
@@ -132,7 +145,7 @@ class RecordedNode(FolderNode):
         elif memory.natural[folder.name] is None:
             del memory.natural[folder.name]
         if driver in memory.drivers and not any(entry.is_symlink() for entry in place.iterdir()):
-            shutil.rmtree(place)
+            memory.changes.remove(place)
             memory.drivers.remove(driver)
 
     def _attribute(self, memory: Memory, path: str, data: bytes, offset: int) -> None:
@@ -142,7 +155,7 @@ class RecordedNode(FolderNode):
         if file.name not in _ATTRIBUTES or not _is_function(file.parent):
             raise refusal(errno.EISDIR if file.is_dir() else errno.EACCES, path, "a recorded node keeps it read-only")
         if file.name == "config":
-            _write_config(file, path, data, offset)
+            _write_config(memory, file, path, data, offset)
             return
         text = data.decode("utf-8", "replace")
         match file.name:
@@ -154,7 +167,7 @@ class RecordedNode(FolderNode):
                 wish = kernel_text.truth(text)
                 if wish is None:
                     raise refusal(errno.EINVAL, path, f"{text.strip()!r} is neither yes nor no")
-                file.write_text(f"{int(wish)}\n", encoding="utf-8")
+                memory.changes.write(file, f"{int(wish)}\n".encode())
             case _:
                 self._numvfs(memory, file.parent, path, text)
 
@@ -194,7 +207,7 @@ class RecordedNode(FolderNode):
         return inside(self.root, f"{attributes.DEVICES}/{name}") if _is_address(name) and link.exists() else None
 
 
-def _write_config(file: Path, path: str, data: bytes, offset: int) -> None:
+def _write_config(memory: Memory, file: Path, path: str, data: bytes, offset: int) -> None:
     """Of ACS Control the bits that the capability has are writable (PCIe 6.0 §7.7.11.3); the rest ignores writes, as read-only registers do."""
     config = bytearray(file.read_bytes())
     if offset >= len(config):
@@ -207,7 +220,7 @@ def _write_config(file: Path, path: str, data: bytes, offset: int) -> None:
     for place, mask in zip((acs + 6, acs + 7), writable, strict=True):
         if offset <= place < offset + len(data):
             config[place] = config[place] & ~mask | data[place - offset] & mask
-    file.write_bytes(config)
+    memory.changes.write(file, bytes(config))
 
 
 def _is_address(name: str) -> bool:
@@ -245,4 +258,4 @@ def _set_override(memory: Memory, file: Path, text: str) -> None:
         memory.literal.append(name)
     elif text != attributes.NO_OVERRIDE and name in memory.literal:
         memory.literal.remove(name)
-    file.write_text(f"{text or attributes.NO_OVERRIDE}\n", encoding="utf-8")
+    memory.changes.write(file, f"{text or attributes.NO_OVERRIDE}\n".encode())

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from simkit.errors import MalformedDocument
 from simkit.executors.node import link_text
-
-FOLDER = ".recorded-node"
+from simkit.executors.recorded_changes import FOLDER, Changes
 
 
 @dataclass(slots=True)
@@ -32,6 +30,11 @@ class Memory:
     literal: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     sriov: dict[str, tuple[int, str]] = field(default_factory=dict)
+    changes: Changes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing has changed yet."""
+        self.changes = Changes(self.root)
 
     @classmethod
     def load(cls, root: Path) -> Memory:
@@ -51,21 +54,14 @@ class Memory:
             raise MalformedDocument(f"not the memory of a recorded node: {error}", where=str(path), remedy="record the node again") from error
 
     def save(self) -> None:
-        """Write it down, or remove it when there is nothing to remember."""
-        folder = self.root / FOLDER
-        data = asdict(self)
-        del data["root"]
-        folder.mkdir(exist_ok=True)
-        for kept in ("removed", "groups"):
-            if (folder / kept).is_dir() and not any((folder / kept).iterdir()):
-                (folder / kept).rmdir()
+        """Write it down, or remove it when there is nothing to remember; with it the write has happened."""
+        data = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("root", "changes")}
+        state = self.root / FOLDER / "state.json"
         if any(data.values()):
-            (folder / "state.new").write_text(json.dumps(data, sort_keys=True), encoding="utf-8")
-            (folder / "state.new").replace(folder / "state.json")
-        else:
-            (folder / "state.json").unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            self.changes.write(state, json.dumps(data, sort_keys=True).encode())
+        elif state.exists():
+            self.changes.remove(state)
+        self.changes.commit()
 
     def link(self, path: Path, target: Path) -> None:
         """Make a link as sysfs writes them, relative, or as it was written when it was recorded."""
@@ -75,7 +71,7 @@ class Memory:
             del self.links[name]
         else:
             text = os.path.relpath(target, path.parent)
-        path.symlink_to(text)
+        self.changes.make_link(path, text)
 
     def unlink(self, path: Path) -> None:
         """Remove a link, remembering how it was written if `link` would write it otherwise."""
@@ -84,18 +80,18 @@ class Memory:
         text = link_text(path)
         if text != os.path.relpath(os.path.normpath(path.parent / text), path.parent):
             self.links[os.path.relpath(path, self.root)] = text
-        path.unlink()
+        self.changes.remove(path)
 
     def put_away(self, kind: str, name: str, folder: Path) -> None:
         """Keep a folder of the recording that is gone for now."""
         shelf = self.root / FOLDER / kind
         shelf.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, shelf / name)
+        self.changes.move(folder, shelf / name)
 
     def take_back(self, kind: str, name: str, folder: Path) -> bool:
         """Put such a folder back; False if none was kept."""
         kept = self.root / FOLDER / kind / name
         if not kept.is_dir():
             return False
-        shutil.move(kept, folder)
+        self.changes.move(kept, folder)
         return True

@@ -60,10 +60,10 @@ class VirtualFunctions:
             if folder.name in self.memory.made:
                 self.memory.made.remove(folder.name)
                 self.memory.natural.pop(folder.name, None)
-                shutil.rmtree(folder)
+                self.memory.changes.remove(folder)
             else:
                 if (folder / "driver_override").exists():
-                    (folder / "driver_override").write_text(f"{attributes.NO_OVERRIDE}\n", encoding="utf-8")
+                    self.memory.changes.write(folder / "driver_override", f"{attributes.NO_OVERRIDE}\n".encode())
                 self.memory.put_away("removed", folder.name, folder)
         self._set_count(before, 0)
 
@@ -97,7 +97,7 @@ class VirtualFunctions:
         return folder
 
     def _write(self, folder: Path) -> None:
-        folder.mkdir()
+        self.memory.changes.make_folder(folder)
         for name in _SHARED:
             if (self.physical / name).is_file():
                 shutil.copyfile(self.physical / name, folder / name)
@@ -127,7 +127,7 @@ class VirtualFunctions:
         else:
             group = home / str(next(number for number in counting() if not (home / str(number)).exists()))
             if not self.memory.take_back("groups", group.name, group):
-                group.mkdir()
+                self.memory.changes.make_folder(group)
                 for file in (file for file in shared.iterdir() if file.is_file()):
                     shutil.copyfile(file, group / file.name)
                 (group / "devices").mkdir()
@@ -144,14 +144,14 @@ class VirtualFunctions:
         self.memory.unlink(group / "devices" / folder.name)
         if not any((group / "devices").iterdir()):
             if folder.name in self.memory.made:
-                shutil.rmtree(group)
+                self.memory.changes.remove(group)
             else:
                 self.memory.put_away("groups", group.name, group)
 
     def _set_count(self, before: int, after: int) -> None:
         """NumVFs in the attribute and in the capability, with VF Enable and MSE; back at the first number, the first registers."""
         name = self.physical.name
-        (self.physical / "sriov_numvfs").write_text(f"{after}\n", encoding="utf-8")
+        self.memory.changes.write(self.physical / "sriov_numvfs", f"{after}\n".encode())
         config = bytearray(self.config.read_bytes()) if self.config.is_file() else bytearray()
         capability = find_extended(bytes(config), _SRIOV)
         if capability is None:
@@ -165,7 +165,7 @@ class VirtualFunctions:
             del self.memory.sriov[name]
         for place, value in zip(places, (new[:2], new[2:]), strict=True):
             config[place] = value
-        self.config.write_bytes(config)
+        self.memory.changes.write(self.config, bytes(config))
 
     def _register(self, place: int, attribute: str) -> int:
         """A 16-bit register of the SR-IOV capability, or the attribute that shows it; 0 where neither was recorded."""
