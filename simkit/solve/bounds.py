@@ -29,15 +29,17 @@ def _devices(problem: Problem, active: Collection[Label]) -> Iterator[list[Label
             inside = [wish for wish in mine if pool.issuperset(wish.candidates)]
             room = len(pool) if share is Share.PF else sum(len(problem.facts.virtual.get(address, ())) for address in pool)
             if sum(wish.request.count for wish in inside) > room:
-                yield [Label(wish.guest, What.COUNT, wish.index) for wish in _fewest(inside, room)]
+                yield _fewest({Label(wish.guest, What.COUNT, wish.index): wish.request.count for wish in inside}, room)
 
 
-def _fewest(wishes: list[Wish], room: int) -> list[Wish]:
-    """As few of the wishes as are still too many, the largest first."""
-    found: list[Wish] = []
-    for wish in sorted(wishes, key=lambda wish: -wish.request.count):
-        found.append(wish)
-        if sum(each.request.count for each in found) > room:
+def _fewest(sizes: dict[Label, int], room: int) -> list[Label]:
+    """As few as together are still too many, the largest first."""
+    found: list[Label] = []
+    total = 0
+    for label in sorted(sizes, key=lambda label: -sizes[label]):
+        found.append(label)
+        total += sizes[label]
+        if total > room:
             break
     return found
 
@@ -71,11 +73,12 @@ def _processors(problem: Problem, active: Collection[Label]) -> Iterator[list[La
     """CPUs in whole cores, and memory, of all nodes together."""
     if not problem.nodes:
         return
+    guest = problem.workload.guest
     cores = sum(cores for _, cores, _ in problem.nodes)
-    cpus = [label for label in active if label.what is What.CPUS]
-    if sum(-(-problem.workload.guest(label.guest).cpus // problem.threads) for label in cpus) > cores:
-        yield cpus
-    memory = [label for label in active if label.what is What.MEMORY]
+    cpus = {label: -(-guest(label.guest).cpus // problem.threads) for label in active if label.what is What.CPUS}
+    if sum(cpus.values()) > cores:
+        yield _fewest(cpus, cores)
+    memory = {label: guest(label.guest).memory_bytes for label in active if label.what is What.MEMORY}
     room = [known for _, _, known in problem.nodes if known is not None]
-    if len(room) == len(problem.nodes) and sum(problem.workload.guest(label.guest).memory_bytes for label in memory) > sum(room):
-        yield memory
+    if len(room) == len(problem.nodes) and sum(memory.values()) > sum(room):
+        yield _fewest(memory, sum(room))

@@ -13,6 +13,7 @@ from simkit.solve.labels import Label, What, describe, listed, noun
 
 _FARTHER = (PeerClass.NVL, PeerClass.NVB, PeerClass.PIX, PeerClass.PXB, PeerClass.PHB, PeerClass.SYS)
 _GIB = 1 << 30
+_NAMED = 4
 
 Ladder = tuple["Change", ...]
 
@@ -70,7 +71,8 @@ def without(workload: Workload, names: tuple[str, ...]) -> Change | None:
     """Some guests left out; None where none would remain."""
     kept = tuple(guest for guest in workload.guests if guest.name not in names)
     devices = sum(request.count for name in names for request in workload.guest(name).devices)
-    return Change(f"without {listed(list(names))}", devices + 2 * len(names), replace(workload, guests=kept)) if kept else None
+    told = list(names) if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    return Change(f"without {listed(told)}", devices + 2 * len(names), replace(workload, guests=kept)) if kept else None
 
 
 def _guest(workload: Workload, changed: GuestRequest) -> Workload:
@@ -84,14 +86,22 @@ def _request(workload: Workload, guest: GuestRequest, index: int, *requests: Dev
 def _fewer(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
     """Fewer of one request, down to none where the guest has others."""
     request = guest.devices[index]
-    for count in range(request.count - 1, 0, -1):
+    paired = request.kind is Kind.GPU and any(other.near is not None for other in guest.devices)
+    for count in range(request.count - 1, _fewest(guest, index) - 1, -1):
         fewer = replace(request, count=count, pinned=request.pinned[:count])
         yield Change(
             f"{guest.name} with {describe(request, count)} in place of {request.count}", request.count - count, _request(workload, guest, index, fewer)
         )
-    paired = request.kind is Kind.GPU and any(other.near is not None for other in guest.devices)
     if len(guest.devices) > 1 and not paired:
         yield Change(f"{guest.name} without its {describe(request)}", request.count, _request(workload, guest, index))
+
+
+def _fewest(guest: GuestRequest, index: int) -> int:
+    """How many of a request must stay: of GPUs one for each device of another request that wants one beside it."""
+    if guest.devices[index].kind is not Kind.GPU:
+        return 1
+    others = sum(other.count for at, other in enumerate(guest.devices) if at != index and other.kind is Kind.GPU)
+    return max([1, *(other.count - others for other in guest.devices if other.near is not None)])
 
 
 def _fewer_pairs(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simkit.solve.bounds import contradiction
-from simkit.solve.cpsat import Assignment, Impossible, OutOfTime, decide
+from simkit.solve.cpsat import LIMIT, Assignment, Impossible, OutOfTime, decide
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem
 
@@ -13,11 +13,11 @@ _FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.TEE, What.GROUP, What.
 """What is tried without first, so that what remains is told in terms of devices where it can be."""
 
 
-def feasible(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> Assignment | Impossible | OutOfTime:
+def feasible(problem: Problem, active: Sequence[Label], *, seed: int = 0, limit: float = LIMIT) -> Assignment | Impossible | OutOfTime:
     """Whether the active constraints can hold together: by counting, else by CP-SAT."""
     if contradiction(problem, active):
         return Impossible()
-    return decide(problem, active, seed=seed, optimise=False)
+    return decide(problem, active, seed=seed, optimise=False, limit=limit)
 
 
 def minimal_core(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> tuple[tuple[Label, ...], bool]:

@@ -6,7 +6,7 @@ One worker, a fixed seed and a limit on deterministic time, not on the clock: th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -22,9 +22,12 @@ from simkit.solve.room import at_most, ports
 LIMIT = 30.0
 """Deterministic time (CP-SAT's own count of work, about seconds of one core) after which the answer is undecided."""
 
+POLISH = 1.0
+"""Deterministic time for each run that makes a plan better; where it does not suffice, the best found stands and says so."""
+
 _MEMORY_UNIT = 1 << 20
-_WIDEST = 1 << 45
-"""How large one weighted sum of levels may grow; what is beyond is minimised in a further run."""
+_WIDEST = 1 << 24
+"""How large one weighted sum of levels may grow (its relaxation is solved in floating point); what is beyond is minimised in a further run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +62,30 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
 
     encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
     encoding.build()
+    wanted = levels(encoding) if optimise else []
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = limit
-    wanted = levels(encoding) if optimise else []
-    best: Assignment | None = None
-    for stage in _stages(wanted) or [[]]:
-        if stage:
-            encoding.model.minimize(_weighted(stage))
+    status = solver.solve(encoding.model)
+    if status == cp_model.INFEASIBLE:
+        return Impossible()
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return OutOfTime(limit)
+    best = encoding.read(solver, wanted)
+    proven = True
+    solver.parameters.max_deterministic_time = min(limit, POLISH)
+    for stage in _stages(wanted):
+        encoding.hint(best)
+        encoding.model.minimize(_weighted(stage))
         status = solver.solve(encoding.model)
-        if status == cp_model.INFEASIBLE:
-            return Impossible()
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return _unproven(best) if best else OutOfTime(limit)
-        best = encoding.read(solver, wanted)
-        if stage and status != cp_model.OPTIMAL:
-            return _unproven(best)
+        proven = proven and status == cp_model.OPTIMAL
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            best = encoding.read(solver, wanted)
+        found = dict(best.levels)
         for level in stage:
-            encoding.model.add(level.expression() == solver.value(level.expression()))
-    assert best is not None
-    return best
-
-
-def _unproven(best: Assignment) -> Assignment:
-    return Assignment(best.chosen, best.cores, best.memory, best.levels, proven=False)
+            encoding.model.add(level.expression() <= found[level.name])
+    return replace(best, proven=proven)
 
 
 def _stages(wanted: list[Level]) -> list[list[Level]]:
@@ -291,6 +293,15 @@ class Encoding:
             chosen[wish.guest, wish.index] = tuple(found)
         figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
         return Assignment(chosen, _values(solver, self.cores), _values(solver, self.memory), figures)
+
+    def hint(self, best: Assignment) -> None:
+        """Begin the next run at what the last one found."""
+        self.model.clear_hints()
+        for (guest, index, address), variable in self.take.items():
+            self.model.add_hint(variable, best.chosen[guest, index].count(address))
+        for variables, values in ((self.cores, best.cores), (self.memory, best.memory)):
+            for key, variable in variables.items():
+                self.model.add_hint(variable, values[key])
 
     def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
         """Each candidate of a guest's wishes with whether it is taken."""

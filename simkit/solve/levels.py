@@ -79,7 +79,8 @@ def _any(encoding: Encoding, takers: list[Any]) -> Any:
     if len(takers) == 1:
         return takers[0]
     touched = encoding.model.new_bool_var("")
-    encoding.model.add(sum(takers) <= len(takers) * touched)
+    for taken in takers:
+        encoding.model.add(taken <= touched)
     return touched
 
 

@@ -134,7 +134,7 @@ class _Teller:
 
     def _cpus(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)
-        text = f"{guest.name} asks for {guest.cpus} CPUs"
+        text = f"{guest.name} asks for {guest.cpus} {'CPU' if guest.cpus == 1 else 'CPUs'}"
         if label != self._same(label)[-1]:
             return text, ()
         threads = self.problem.threads

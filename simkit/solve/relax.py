@@ -3,56 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import combinations
 
 from simkit.model.host import Host
 from simkit.model.workload import Workload
 from simkit.solve.answer import Relaxation
+from simkit.solve.bounds import contradiction
 from simkit.solve.changes import Change, Ladder, ladders, without
 from simkit.solve.core import feasible, minimal_core
-from simkit.solve.cpsat import Assignment
+from simkit.solve.cpsat import Assignment, OutOfTime
 from simkit.solve.labels import Label
-from simkit.solve.problem import build
+from simkit.solve.problem import Problem, build
 
 _MOST_TOGETHER = 3
 """How many changes are tried together where no single one helps."""
 
+_BUDGET = 20_000
+"""Work that looking for changes may cost: each question counts its candidates, and its guests on NUMA nodes. A count, so that it is the same everywhere."""
+
+_QUESTION = 2.0
+"""Deterministic time for one question; one that needs more is taken not to help."""
+
 
 def relaxations(workload: Workload, host: Host, core: Sequence[Label], *, seed: int = 0) -> tuple[Relaxation, ...]:
-    """Changes of what the core names, least cost first, the smallest of each kind; several together only where no single one helps."""
-    found = {change.text: change for change in _Search(host, seed).changes(workload, core, _MOST_TOGETHER)}
-    return tuple(Relaxation(change.text, change.cost) for change in sorted(found.values(), key=lambda change: change.cost))
+    """Changes of what the core names, least cost first, the smallest of each kind; several together only where no single one helps.
+
+    Where none of these helps, or looking for them would take too long, the guests to leave out, one after the other.
+    """
+    search = _Search(host, seed)
+    for change in search.changes(workload, core, _MOST_TOGETHER):
+        search.found.setdefault(change.text, change)
+    if not search.found and (last := search.stripped(workload)) is not None:
+        search.found[last.text] = last
+    return tuple(Relaxation(change.text, change.cost) for change in sorted(search.found.values(), key=lambda change: change.cost))
+
+
+class _Spent(Exception):
+    """Looking for changes has cost what it may."""
 
 
 class _Search:
     def __init__(self, host: Host, seed: int) -> None:
-        self.host, self.seed = host, seed
+        self.host, self.seed, self.left = host, seed, _BUDGET
+        self.found: dict[str, Change] = {}
+
+    def changes(self, workload: Workload, core: Sequence[Label], most: int) -> list[Change]:
+        """What helps, as far as the budget goes."""
+        found: list[Change] = []
+        with suppress(_Spent):
+            found.extend(self._changes(workload, core, most))
+        return found
 
     def holds(self, workload: Workload) -> bool:
         """Whether all of a workload is feasible."""
         problem = build(workload, self.host)
-        return isinstance(feasible(problem, problem.labels(), seed=self.seed), Assignment)
+        return self._feasible(problem, problem.labels())
 
     def mends(self, workload: Workload, core: Sequence[Label]) -> bool:
         """Whether what the core asks for is feasible, all else aside."""
         problem = build(workload, self.host)
         among = set(core)
-        return isinstance(feasible(problem, [label for label in problem.labels() if label in among], seed=self.seed), Assignment)
+        return self._feasible(problem, [label for label in problem.labels() if label in among])
 
-    def changes(self, workload: Workload, core: Sequence[Label], most: int) -> list[Change]:
-        ways = [ladder for label in core for ladder in ladders(workload, label)]
-        single = [change for ladder in ways if (change := _first(ladder, self.holds)) is not None]
-        single += self._left_out(workload, core)
-        return single or (list(self._together(ways, core, most - 1)) if most > 1 else [])
+    def _feasible(self, problem: Problem, active: Sequence[Label]) -> bool:
+        self.left -= sum(len(wish.candidates) for wish in problem.wishes) + len(problem.workload.guests) * (1 + len(problem.nodes))
+        if self.left < 0:
+            raise _Spent
+        return isinstance(feasible(problem, active, seed=self.seed, limit=_QUESTION), Assignment)
 
-    def _left_out(self, workload: Workload, core: Sequence[Label]) -> list[Change]:
+    def _changes(self, workload: Workload, core: Sequence[Label], most: int) -> Iterator[Change]:
+        helped = False
+        for ladder in (ladder for label in core for ladder in ladders(workload, label)):
+            change = _first(ladder, self.holds)
+            if change is not None:
+                helped = True
+                yield change
+        for change in self._left_out(workload, core):
+            helped = True
+            yield change
+        if not helped and most > 1:
+            yield from self._together([ladder for label in core for ladder in ladders(workload, label)], core, most - 1)
+
+    def _left_out(self, workload: Workload, core: Sequence[Label]) -> Iterator[Change]:
         """Without one guest, or as few as help."""
         names = tuple(dict.fromkeys(label.guest for label in core if label.guest))
         for count in range(1, min(len(names), _MOST_TOGETHER) + 1):
-            found = [change for dropped in combinations(names, count) if (change := without(workload, dropped)) is not None and self.holds(change.workload)]
-            if found:
-                return found
-        return []
+            helped = False
+            for dropped in combinations(names, count):
+                change = without(workload, dropped)
+                if change is not None and self.holds(change.workload):
+                    helped = True
+                    yield change
+            if helped:
+                return
 
     def _together(self, ways: list[Ladder], core: Sequence[Label], most: int) -> Iterator[Change]:
         """The smallest change of each kind that ends this contradiction, with the cheapest that ends the next."""
@@ -62,9 +106,40 @@ class _Search:
                 continue
             problem = build(first.workload, self.host)
             following, _ = minimal_core(problem, problem.labels(), seed=self.seed)
-            then = min(self.changes(first.workload, following, most), key=lambda change: change.cost, default=None)
+            then = min(self._changes(first.workload, following, most), key=lambda change: change.cost, default=None)
             if then is not None:
                 yield Change(f"{first.text}, and {then.text}", first.cost + then.cost, then.workload)
+
+    def stripped(self, workload: Workload) -> Change | None:
+        """Without the last guest of a contradiction, then of the next, until there is none; then with those of them that fit after all.
+
+        So none of those left out could stay. None where nobody would remain, or that could not be decided.
+        """
+        dropped: list[str] = []
+        left: Workload | None = workload
+        while left is not None:
+            problem = build(left, self.host)
+            answer = feasible(problem, problem.labels(), seed=self.seed, limit=_QUESTION)
+            if isinstance(answer, OutOfTime):
+                return None
+            if isinstance(answer, Assignment):
+                break
+            core = contradiction(problem, problem.labels()) or minimal_core(problem, problem.labels(), seed=self.seed)[0]
+            named = {label.guest for label in core if label.guest}
+            dropped.append([guest.name for guest in left.guests if guest.name in named][-1])
+            change = without(workload, tuple(dropped))
+            left = change.workload if change else None
+        return self._back(workload, dropped) if left is not None and dropped else None
+
+    def _back(self, workload: Workload, dropped: list[str]) -> Change | None:
+        self.left = _BUDGET
+        order = [guest.name for guest in workload.guests if guest.name in dropped]
+        with suppress(_Spent):
+            for name in reversed(dropped[:-1]):
+                fewer = without(workload, tuple(other for other in order if other != name))
+                if fewer is not None and self.holds(fewer.workload):
+                    order.remove(name)
+        return without(workload, tuple(order))
 
 
 def _first(ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
