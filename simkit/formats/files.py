@@ -13,6 +13,7 @@ from simkit.formats.tar import Member, MemberKind, members, unpacked
 
 MOST_FILE = 1 << 20
 MOST_LINKS = 40
+_CONTROLS = {number: "\ufffd" for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\t\n"}
 
 
 class Files(Protocol):
@@ -39,6 +40,20 @@ class Files(Protocol):
     def denied(self, path: str) -> bool:
         """Whether the file is there but we may not read it."""
         ...
+
+
+def text_of(files: Files, path: str, most: int = MOST_FILE) -> str | None:
+    """An attribute as text, without the ends of line and the zeros that tar pads with; bytes that are no text, and controls of a terminal, are U+FFFD."""
+    data = files.read(path, most=most)
+    return data.decode("utf-8", "replace").strip("\n\0 ").translate(_CONTROLS) if data is not None else None
+
+
+def name_of(target: str | None) -> str | None:
+    """The name that a link's target ends in; bytes and controls that are no text are written as escapes."""
+    if target is None:
+        return None
+    name = target.rstrip("/").rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
 
 
 class FolderFiles:

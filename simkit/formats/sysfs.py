@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from simkit.errors import Fault, InputError, MalformedConfigSpace
 from simkit.formats.config_space import ConfigSpace, decode
-from simkit.formats.files import Files, FolderFiles
+from simkit.formats.files import Files, FolderFiles, name_of, text_of
 from simkit.formats.sysfs_platform import cpu, iommu, nearest, numa_nodes, tees
 from simkit.formats.sysfs_usage import usage
 from simkit.model.address import Address, Parent, RootBus
@@ -59,12 +59,12 @@ def read(files: Files, *, name: str) -> Host:
             faults.extend(error.faults)
     if faults:
         raise MalformedConfigSpace(f"{files.name} holds config space that is cut off", faults=tuple(faults))
-    release = _text(files, "proc/sys/kernel/osrelease") or _release(_text(files, "proc/version"))
+    release = text_of(files, "proc/sys/kernel/osrelease") or _release(text_of(files, "proc/version"))
     places = {f"functions/{address}": Place(f"{files.name.rstrip('/')}/{path}") for address, path in paths.items()}
     return Host(
-        name, _placed(functions, paths), nodes, cpu(files), iommu(files), tees(files),
+        name_of(name) or "local", _placed(functions, paths), nodes, cpu(files), iommu(files), tees(files),
         kernel=release or Unknown("/proc/version is not in the source"),
-        cmdline=(_text(files, "proc/cmdline") or "") if files.read("proc/cmdline", most=1) else _EMPTY,
+        cmdline=(text_of(files, "proc/cmdline") or "") if files.read("proc/cmdline", most=1) else _EMPTY,
         places=Places(places, root=Place(files.name)))
 
 
@@ -134,11 +134,6 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _text(files: Files, path: str) -> str | None:
-    data = files.read(path)
-    return data.decode("utf-8", "replace").strip("\n\0 ") if data is not None else None
-
-
 class _Reader:
     """One function's attributes; every method reads one kind of fact."""
 
@@ -174,7 +169,7 @@ class _Reader:
         )
 
     def _attribute(self, name: str) -> str | None:
-        return _text(self.files, f"{self.path}/{name}") if name in self.names else None
+        return text_of(self.files, f"{self.path}/{name}") if name in self.names else None
 
     def _missing(self, name: str) -> Unknown:
         return _DENIED if name in self.names and self.files.denied(f"{self.path}/{name}") else _MISSING
@@ -292,9 +287,9 @@ class _Reader:
         return Unknown("the kernel reports no IOMMU groups (no IOMMU driver, or the capture left them out)")
 
     def _driver(self) -> str | None | Unknown:
-        target = self.files.readlink(f"{self.path}/driver") if "driver" in self.names else None
-        if target is not None:
-            return target.rstrip("/").rpartition("/")[2]
+        name = name_of(self.files.readlink(f"{self.path}/driver")) if "driver" in self.names else None
+        if name:
+            return name
         return None if self.names & {"driver_override", "config", "enable"} else _MISSING
 
     def _reset_methods(self) -> tuple[str, ...] | Unknown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from simkit.errors import InputError
-from simkit.formats.files import Files
+from simkit.formats.files import Files, text_of
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.unknown import UNKNOWN, Unknown
@@ -17,17 +17,12 @@ _X86 = ("GenuineIntel", "AuthenticAMD", "HygonGenuine", "CentaurHauls", "Shangha
 _ASIDS = ((TeeKind.SEV_SNP, "sev_es"), (TeeKind.TDX, "tdx"))
 
 
-def _text(files: Files, path: str, most: int = 1 << 20) -> str | None:
-    data = files.read(path, most=most)
-    return data.decode("utf-8", "replace").strip("\n\0 ") if data is not None else None
-
-
 def cpu(files: Files) -> Cpu:
     """The first processor of /proc/cpuinfo; threads per core from the sibling list of the first CPU that has one."""
-    lines = (_text(files, "proc/cpuinfo", _CPUINFO_BYTES) or "").split("\n\n")[0].splitlines()
+    lines = (text_of(files, "proc/cpuinfo", _CPUINFO_BYTES) or "").split("\n\n")[0].splitlines()
     found = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
     numbers = sorted(int(entry[3:]) for entry in files.listdir(_CPUS) if re.fullmatch(r"cpu\d{1,5}", entry, re.ASCII))
-    lists = (_cpus(_text(files, f"{_CPUS}/cpu{number}/topology/thread_siblings_list")) for number in numbers)
+    lists = (_cpus(text_of(files, f"{_CPUS}/cpu{number}/topology/thread_siblings_list")) for number in numbers)
     threads = next((siblings for siblings in lists if siblings), None)
     return Cpu(_arch(found), found.get("vendor_id") or UNKNOWN, _number(found.get("cpu family")), _number(found.get("model")),
                found.get("model name") or found.get("cpu") or UNKNOWN, len(threads) if threads else UNKNOWN)
@@ -61,14 +56,14 @@ def numa_nodes(files: Files) -> tuple[NumaNode, ...]:
 
 def _node(files: Files, number: int) -> NumaNode:
     folder = f"{_NODES}/node{number}"
-    cpus = _cpus(_text(files, f"{folder}/cpulist"))
+    cpus = _cpus(text_of(files, f"{folder}/cpulist"))
     if cpus is None:
-        cpus = _mask(_text(files, f"{folder}/cpumap"))
-    memory = re.search(r"MemTotal:\s+(\d{1,15}) kB", _text(files, f"{folder}/meminfo") or "", re.ASCII)
-    distances = (_text(files, f"{folder}/distance") or "").split()
+        cpus = _mask(text_of(files, f"{folder}/cpumap"))
+    memory = re.search(r"MemTotal:\s+(\d{1,15}) kB", text_of(files, f"{folder}/meminfo") or "", re.ASCII)
+    distances = (text_of(files, f"{folder}/distance") or "").split()
     socket: int | Unknown = UNKNOWN
     if cpus:
-        package = _text(files, f"sys/devices/system/cpu/cpu{cpus.cpus[0]}/topology/physical_package_id")
+        package = text_of(files, f"sys/devices/system/cpu/cpu{cpus.cpus[0]}/topology/physical_package_id")
         socket = _number(package)
     missing = Unknown("sysfs has no such attribute for the node")
     known = bool(distances) and all(text.isascii() and text.isdecimal() and len(text) < 6 for text in distances)
@@ -81,7 +76,7 @@ def nearest(files: Files, folder: str, nodes: tuple[NumaNode, ...]) -> int | Non
 
     For a function without a node the kernel prints all CPUs that are online (`pci_dev_show_local_cpu`): no one node of several has them.
     """
-    cpus = _cpus(_text(files, f"{folder}/local_cpulist")) or _mask(_text(files, f"{folder}/local_cpus"))
+    cpus = _cpus(text_of(files, f"{folder}/local_cpulist")) or _mask(text_of(files, f"{folder}/local_cpus"))
     populated = {node.id: set(node.cpus) for node in nodes if isinstance(node.cpus, CpuSet) and len(node.cpus)}
     holding = [number for number, held in populated.items() if cpus and held.issuperset(cpus)]
     return holding[0] if len(holding) == 1 and len(populated) > 1 else None
@@ -109,7 +104,7 @@ def iommu(files: Files) -> IommuKind | Unknown:
 
 def tees(files: Files) -> tuple[Tee, ...] | Unknown:
     """SEV-SNP and TDX as the KVM modules report them; unknown where neither module is loaded or its parameter is not there."""
-    snp, tdx = _text(files, "sys/module/kvm_amd/parameters/sev_snp"), _text(files, "sys/module/kvm_intel/parameters/tdx")
+    snp, tdx = text_of(files, "sys/module/kvm_amd/parameters/sev_snp"), text_of(files, "sys/module/kvm_intel/parameters/tdx")
     if snp is None and tdx is None:
         return Unknown("no KVM module says whether it offers confidential guests")
     offered = {TeeKind.SEV_SNP: snp, TeeKind.TDX: tdx}
@@ -118,5 +113,5 @@ def tees(files: Files) -> tuple[Tee, ...] | Unknown:
 
 def _capacity(files: Files, name: str) -> int | Unknown:
     """How many guests at once: the root cgroup's misc.capacity (Documentation/admin-guide/cgroup-v2.rst, Misc)."""
-    found = re.search(rf"^{name} (\d{{1,9}})$", _text(files, "sys/fs/cgroup/misc.capacity") or "", re.ASCII | re.MULTILINE)
+    found = re.search(rf"^{name} (\d{{1,9}})$", text_of(files, "sys/fs/cgroup/misc.capacity") or "", re.ASCII | re.MULTILINE)
     return int(found[1]) if found else Unknown("the misc cgroup does not tell how many")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from simkit.errors import MalformedConfigSpace, SimkitError
 from simkit.formats.files import FolderFiles, TarFiles
+from simkit.formats.native import dump_host, load_host
 from simkit.formats.sysfs import capture_local, read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Bar, BarKind, BusRange, Link, PortType, Sriov
@@ -171,6 +172,17 @@ def test_a_virtual_function_has_its_ids_from_sysfs(tmp_path):
     assert isinstance(nameless.vendor_id, Unknown) and isinstance(nameless.device_id, Unknown) and nameless.class_code == 0x060400
     gone = found[at("0000:01:00.3")]
     assert isinstance(gone.vendor_id, Unknown) and isinstance(gone.class_code, Unknown) and "answer" in gone.class_code.why
+
+
+def test_what_is_no_text_is_made_one(tmp_path):
+    """Bytes of no encoding and controls of a terminal neither break a snapshot nor reach the screen."""
+    make(tmp_path, {f"{NIC}/class": b"0x020000\n", f"{NIC}/reset_method": b"fl\xffr\n", "proc/version": b"Linux version 6.1\x1b[31m x", "proc/cmdline": b"a=\0\x9b b\tc\n"})
+    os.symlink(b"../drivers/n\xff\x1bc", os.fsencode(tmp_path / NIC) + b"/driver")
+    found = read(FolderFiles(tmp_path), name="n\udcff")
+    nic = found[at("0000:01:00.0")]
+    assert (found.name, nic.driver, nic.reset_methods) == ("n\\udcff", "n\\udcff\\x1bc", ("fl\ufffdr",))
+    assert (found.kernel, found.cmdline) == ("6.1\ufffd[31m", "a=\ufffd\ufffd b\tc")
+    assert load_host(dump_host(found), source="x") == found
 
 
 class Forbidding(FolderFiles):
