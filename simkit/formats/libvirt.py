@@ -40,6 +40,7 @@ def render(plan: Plan, guest: GuestPlan) -> str:
     _comment(domain, f"guest {guest.name} of workload {plan.workload.name} on {plan.host.name}")
     if guest.tee in _SINCE:
         _comment(domain, _SINCE[guest.tee])
+        _comment(domain, "devices go through VFIO's groups here; where your libvirt knows iommufd='yes' on a hostdev's driver, set it")
     _comment(domain, guest_parts.unchecked(guest))
     _text(domain, "name", guest_parts.one_line(guest.name).replace("/", "_") or "guest")
     _text(domain, "memory", str(-(-guest_parts.memory_bytes(guest) // 1024)), unit="KiB")

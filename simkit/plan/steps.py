@@ -45,10 +45,21 @@ def _virtual_functions(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[St
             host[device.address]
     wanted = _missing(host, guests)
     faults = tuple(fault for physical, devices in wanted.items() if (fault := _cannot(host, host[physical], max(devices) + 1)))
+    faults += tuple(_handed_over(host, guests))
     if faults:
         raise InputError("virtual functions that cannot be made", faults=faults)
     for physical in sorted(wanted):
         yield from _enable(host[physical], wanted[physical])
+
+
+def _handed_over(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[Fault]:
+    """Physical functions that go to a guest although a guest has virtual functions of theirs."""
+    owners = {device.address: guest.name for guest in guests for device in guest.devices}
+    users = {device.vf_of or host[device.address].physfn: guest.name for guest in guests for device in guest.devices if device.vf_of or device.address in host}
+    for physical, user in users.items():
+        if physical in owners:
+            yield Fault(f"{physical} goes to {owners[physical]}, and virtual functions of it to {user}: they go with its driver",
+                        str(host.where(f"functions/{physical}")), "give its virtual functions, or the whole of it")
 
 
 def _missing(host: Host, guests: tuple[GuestPlan, ...]) -> dict[Address, dict[int, GuestDevice]]:

@@ -9,6 +9,7 @@ import pytest
 from simkit.errors import InputError, UnknownName
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Sriov
+from simkit.model.guest import GuestDevice
 from simkit.model.step import ExpectText, SetAcs, StepKind, Write
 from simkit.model.unknown import UNKNOWN
 from simkit.model.workload import Topology
@@ -84,6 +85,14 @@ def test_vfs_that_cannot_be_made(change, says):
     host = small_host()
     with pytest.raises(InputError, match=says):
         with_steps(small_plan(host.with_functions(replace(host[NIC], **change))))
+
+
+def test_a_physical_function_and_its_virtual_functions_do_not_go_together():
+    """Seen on Linux 6.1: bound to vfio-pci it makes no virtual functions, and most drivers take theirs with them."""
+    plan = small_plan()
+    train = replace(plan.guests[0], devices=(*plan.guests[0].devices, GuestDevice(NIC, "rp1")))
+    with pytest.raises(InputError, match=rf"{NIC} goes to train, and virtual functions of it to infer"):
+        with_steps(replace(plan, guests=(train, *plan.guests[1:])))
 
 
 @pytest.mark.parametrize("change", [{"address": Address(0, 9, 0, 0)}, {"address": small_vf(5), "vf_of": NIC}])
