@@ -106,6 +106,13 @@ def host_bridges(board: Board, buses: list[tuple[str, int]], ids: tuple[int, int
                       bars=(), reset_methods=(), multifunction=True)
 
 
+def memory_maps(board: Board, buses: list[tuple[str, int]]) -> None:
+    """What is first on each root bus of Xeon processors since Ice Lake; Linux's list of host bridges that pass peer-to-peer requests knows it."""
+    for bus, node in buses:
+        board.add(f"0000:{bus}:00.0", f"pci0000:{bus}", vendor_id=0x8086, device_id=0x09A2, class_code=0x088000, name="Memory Map/VT-d", port_type=PortType.RC_ENDPOINT, link=None, acs=None, numa_node=node,
+                  bars=(), reset_methods=(), multifunction=True)
+
+
 def nodes(count: int, cores: int, memory_gib: int, *, threads: int = 2, remote: int = 32) -> tuple[NumaNode, ...]:
     total = count * cores
     made = []
@@ -189,6 +196,7 @@ def mi300x() -> tuple[Host, tuple[str, ...]]:
     board = Board("mi300x")
     root_ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids"
     gpus = []
+    memory_maps(board, [(bus, index // 4) for index, bus in enumerate(("0a", "20", "36", "4c", "85", "9a", "b0", "c6"))])
     for index, bus in enumerate(("0a", "20", "36", "4c", "85", "9a", "b0", "c6")):
         node, base = index // 4, int(bus, 16)
         root = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 8:02x}", PortType.ROOT_PORT, root_ids, name, gen(32), node, ACS_ON)
@@ -207,6 +215,7 @@ def mi300x() -> tuple[Host, tuple[str, ...]]:
         "eight GPUs, one xGMI link between each two, Gen5 x16, two sockets Intel family 6 model 143, VF device 74b5: ROCm/rccl tools/topo_expl/models/topo_8p_940vm.xml (virtual machine)",
         "MI300X 1002:74a1, 192 GB HBM behind a 256 GiB BAR, up to 8 virtual functions: AMD Instinct MI300X documentation and amdgpu's SR-IOV guide",
         "whether this processor model offers TDX depends on its SKU: taken as not",
+        "8086:09a2 first on each root bus: pci.ids, drivers/pci/p2pdma.c",
     )
 
 
@@ -245,6 +254,7 @@ def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
 def r760xa() -> tuple[Host, tuple[str, ...]]:
     board = Board("split-roots")
     ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids"
+    memory_maps(board, [("16", 0), ("27", 0), ("38", 0), ("96", 1), ("a7", 1), ("b8", 1)])
     for bus, node, what in (("16", 0, "gpu"), ("27", 0, "nic"), ("38", 0, "gpu"), ("96", 1, "gpu"), ("a7", 1, "nic"), ("b8", 1, "gpu")):
         base = int(bus, 16)
         root = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 1:02x}", PortType.ROOT_PORT, ids, name, gen(32), node, ACS_ON)
@@ -260,6 +270,7 @@ def r760xa() -> tuple[Host, tuple[str, ...]]:
         "a two-socket server of which no GPU shares a root with a NIC: kubernetes/enhancements KEP-6072 on the Dell R760xa",
         "L40S 10de:26b9, PCIe Gen4 x16, 32 virtual functions: NVIDIA L40S datasheet and vGPU documentation",
         "TDX on 5th generation Xeon (family 6 model 207): Intel; the number of its key ids is set in the firmware",
+        "8086:09a2 first on each root bus: pci.ids, drivers/pci/p2pdma.c",
     )
 
 

@@ -10,6 +10,7 @@ from simkit.formats import fact
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
+from simkit.model.p2pdma import P2pdma
 from simkit.model.route import PeerClass, Route
 from simkit.semantics.diff import diff
 from simkit.semantics.regroup import Move
@@ -62,8 +63,8 @@ def _move(move: Move) -> Document:
     }
 
 
-def route(way: Route) -> Document:
-    """The document of `simkit route`."""
+def route(way: Route, linux: P2pdma) -> Document:
+    """The document of `simkit route`: what the hardware does with a request, and what Linux's P2PDMA would allow."""
     return {
         "source": str(way.source),
         "target": str(way.target),
@@ -76,6 +77,13 @@ def route(way: Route) -> Document:
         "bandwidth_gbps": way.bandwidth_gbps,
         "why": way.why,
         "assumptions": [_assumption(assumption) for assumption in way.assumptions],
+        "p2pdma": {
+            "possible": [kind.value for kind in linux.possible],
+            "distance": linux.distance,
+            "redirects": _strings(linux.redirects),
+            "why": linux.why,
+            "assumptions": [_assumption(assumption) for assumption in linux.assumptions],
+        },
     }
 
 

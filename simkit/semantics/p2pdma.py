@@ -100,14 +100,15 @@ def _allowed(host: Host, start: Function, end: Function) -> tuple[bool | Unknown
     heads = [next(_first(host, bus), None) for bus in buses]
     answers = [_listed(host, head, same=len(heads) == 1) for head in heads]
     names = " and ".join(f"{head.address} ({head.label})" if head else "no host bridge that Linux could look up" for head in heads)
+    are = "are" if len(heads) > 1 else "is"
     if all(answer is True for answer in answers):
-        return True, f"the host bridge {names} is on Linux's list"
+        return True, f"{names} {are} on Linux's list of host bridges that pass peer-to-peer requests"
     if not zen:
         return Unknown("processors of AMD since Zen pass requests through, others by a list"), "the processor is not known"
     open_ = next((answer for answer in answers if isinstance(answer, Unknown)), None)
     if open_ is not None and not any(answer is False for answer in answers):
-        return open_, f"whether {names} is on this kernel's list"
-    return False, f"{names} is not on Linux's list of host bridges that pass peer-to-peer requests" + (" to another" if len(heads) > 1 else "")
+        return open_, f"whether {names} {are} on this kernel's list of host bridges"
+    return False, f"{names} {are} not on Linux's list of host bridges that pass peer-to-peer requests" + (" to one another" if len(heads) > 1 else "")
 
 
 def _first(host: Host, bus: object) -> Iterator[Function]:
