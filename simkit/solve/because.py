@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,7 +11,6 @@ from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.route import PeerClass
-from simkit.model.workload import DeviceRequest
 from simkit.solve.facts import Facts
 from simkit.solve.labels import listed, noun
 from simkit.solve.problem import Problem
@@ -21,10 +20,13 @@ _WAYS = {PeerClass.NVL: "reach each other over NVLink or xGMI", PeerClass.NVB: "
          PeerClass.PHB: "are PHB from each other: over one host bridge", PeerClass.SYS: "are SYS from each other: over the link between sockets"}
 
 
-def because(problem: Problem, plan: GuestPlan, owners: dict[Address, str]) -> GuestPlan:
-    """The guest with its reasons: where its devices are, how near to each other, what comes along, where its CPUs are."""
+def because(problem: Problem, plan: GuestPlan, owners: dict[Address, str], served: Sequence[Sequence[Address]]) -> GuestPlan:
+    """The guest with its reasons: where its devices are, how near to each other, what comes along, where its CPUs are.
+
+    `served` are its devices by request, as the engine chose them.
+    """
     facts = problem.facts
-    reasons = [*_places(facts, plan, owners), *_nearness(problem, plan), *_virtual(facts, plan), *_companions(facts, plan), *_processors(facts, plan)]
+    reasons = [*_places(facts, plan, owners), *_nearness(problem, plan, served), *_virtual(facts, plan), *_companions(facts, plan), *_processors(facts, plan)]
     return replace(plan, because=tuple(reasons))
 
 
@@ -77,22 +79,25 @@ def _left(facts: Facts, home: Address, plan: GuestPlan, owners: dict[Address, st
     return f"; {len(free)} {noun(Kind.GPU, len(free))} there {'is' if len(free) == 1 else 'are'} left"
 
 
-def _nearness(problem: Problem, plan: GuestPlan) -> Iterator[str]:
+def _nearness(problem: Problem, plan: GuestPlan, served: Sequence[Sequence[Address]]) -> Iterator[str]:
     facts = problem.facts
-    for request in problem.workload.guest(plan.name).devices:
-        mine = [device for device in _main(plan) if _serves(facts, device, request)]
+    by_address = {device.address: device for device in plan.devices}
+    requests = problem.workload.guest(plan.name).devices
+    gpus = [device for device in _main(plan) if facts.host[_source(device)].kind is Kind.GPU]
+    alone = Counter((request.kind, request.share) for request in requests)
+    for request, addresses in zip(requests, served, strict=True):
+        mine = [by_address[address] for address in addresses]
+        sole = alone[request.kind, request.share] == 1
+        many = noun(request.kind, 2)
         if len(mine) > 1 and (request.peers is not None or request.kind is Kind.GPU):
             farthest = max(facts.nearness(_source(a), _source(b)) for a, b in combinations(mine, 2))
             asked = f", as {request.peers} asks for" if request.peers is not None else ""
-            yield f"its {len(mine)} {noun(request.kind, len(mine))} {_WAYS.get(farthest, f'are at most {farthest} from each other')}{asked}"
-        gpus = [device for device in _main(plan) if facts.host[_source(device)].kind is Kind.GPU]
+            which = f"its {len(mine)} {many}" if sole else f"{len(mine)} of its {many}"
+            yield f"{which} {_WAYS.get(farthest, f'are at most {farthest} from each other')}{asked}"
         if request.near is not None and gpus:
-            pairs = _pairs(facts, mine, gpus, request.near)
-            yield f"each of its {noun(request.kind, 2)} has a GPU at most {request.near} away: " + ", ".join(f"{a.address} with {b.address}" for a, b in pairs)
-
-
-def _serves(facts: Facts, device: GuestDevice, request: DeviceRequest) -> bool:
-    return (device.vf_of is not None) == (request.share.value == "vf") and request.fits(facts.host[_source(device)])
+            pairs = ", ".join(f"{a.address} with {b.address}" for a, b in _pairs(facts, mine, gpus, request.near))
+            which = f"each of its {many} has" if sole else f"{len(mine)} of its {many} {'has' if len(mine) == 1 else 'have'}"
+            yield f"{which} a GPU at most {request.near} away: {pairs}"
 
 
 def _pairs(facts: Facts, devices: list[GuestDevice], gpus: list[GuestDevice], bound: PeerClass) -> list[tuple[GuestDevice, GuestDevice]]:

@@ -50,8 +50,10 @@ def noun(kind: Kind, count: int) -> str:
 
 
 def describe(request: DeviceRequest, count: int | None = None) -> str:
-    """A request's things: ``4 H100 GPUs``, ``1 virtual function of NICs``."""
+    """A request's things: ``4 H100 GPUs``, ``1 virtual function of NICs``, ``GPU 0000:03:00.0`` where it is pinned."""
     number = request.count if count is None else count
+    if request.pinned and count is None:
+        return f"{noun(request.kind, number)} {listed([str(address) for address in request.pinned])}"
     model = f"{request.model} " if request.model else ""
     if request.share is Share.VF:
         return f"{number} virtual {'function' if number == 1 else 'functions'} of {model}{noun(request.kind, 2)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.unknown import is_known
-from simkit.model.workload import GuestRequest, Share
+from simkit.model.workload import Share
 from simkit.semantics.sriov import vf_address
 from simkit.solve.because import because
 from simkit.solve.cpsat import Assignment
@@ -21,33 +21,39 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
     nodes = guest_nodes(problem, assignment)
     free = {address: list(indices) for address, indices in problem.facts.virtual.items()}
     number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions}
-    made = []
+    made, served = [], {}
     for guest in problem.workload.guests:
-        devices = list(_devices(problem, guest, assignment, free, number))
+        by_request = [list(_devices(problem, guest.name, index, assignment, free, number)) for index in range(len(guest.devices))]
+        served[guest.name] = [[device.address for device in devices] for devices in by_request]
+        asked_for = [device for devices in by_request for device in devices]
+        devices = [*asked_for, *_companions(problem, sorted(device.address for device in asked_for if device.vf_of is None), number)]
         ports, placed = tree(problem.facts, guest.topology, devices, nodes[guest.name])
         made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name]))
     owners = {device.address: guest.name for guest in made for device in guest.devices}
-    return tuple(because(problem, plan, owners) for plan in made)
+    return tuple(because(problem, plan, owners, served[plan.name]) for plan in made)
 
 
-def _devices(problem: Problem, guest: GuestRequest, assignment: Assignment, free: dict[Address, list[int]],
+def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, free: dict[Address, list[int]],
              number: dict[Address, int | None]) -> Iterator[GuestDevice]:
-    physical: list[Address] = []
-    for index, request in enumerate(guest.devices):
-        for address in assignment.chosen[guest.name, index]:
-            if request.share is Share.PF:
-                physical.append(address)
-                yield GuestDevice(address, "", group=number[address])
-            else:
-                which = free[address].pop(0)
-                place = vf_address(problem.host[address], which)
-                assert is_known(place)
-                yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which)
+    """What serves one request; virtual functions take the next free index."""
+    virtual = problem.workload.guest(guest).devices[index].share is Share.VF
+    for address in assignment.chosen[guest, index]:
+        if not virtual:
+            yield GuestDevice(address, "", group=number[address])
+        else:
+            which = free[address].pop(0)
+            place = vf_address(problem.host[address], which)
+            assert is_known(place)
+            yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which)
+
+
+def _companions(problem: Problem, physical: list[Address], number: dict[Address, int | None]) -> Iterator[GuestDevice]:
+    """The rest of the IOMMU groups of what a guest asked for."""
     seen = set(physical)
-    for address in sorted(physical):
+    for address in physical:
         for other in problem.facts.members[address]:
             if other not in seen:
                 seen.add(other)
-                mates = [mate for mate in sorted(physical) if mate in problem.facts.members[other]]
+                mates = [mate for mate in physical if mate in problem.facts.members[other]]
                 lead = next((mate for mate in mates if mate.slot == other.slot), mates[0])
                 yield GuestDevice(other, "", group=number[other], companion_of=lead)

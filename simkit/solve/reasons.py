@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from simkit.model.address import Address
@@ -9,7 +10,7 @@ from simkit.model.function import Kind
 from simkit.model.place import Place
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Share
+from simkit.model.workload import DeviceRequest, Share
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
 from simkit.solve.answer import Reason
 from simkit.solve.core import feasible
@@ -69,6 +70,8 @@ class _Teller:
         fitting = [function for function in self.host.functions if request.fits(function)]
         refused = {function.address: why for function in fitting if (why := facts.refusal(function, request.share)) is not None}
         model = f"{request.model} " if request.model else ""
+        if request.pinned:
+            return self._pinned(request, refused)
         if not fitting:
             others = len([function for function in self.host.of_kind(request.kind) if not function.is_vf])
             among = f" among its {others} {noun(request.kind, others)}" if others else ""
@@ -85,6 +88,16 @@ class _Teller:
         more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         usable = f", of which {len(wish.candidates)} can be handed out" if request.share is Share.PF else ""
         return f"{head}{usable} ({'; '.join(told[:_SHOWN])}{more})", places or (self.host.places.root,)
+
+    def _pinned(self, request: DeviceRequest, refused: dict[Address, str]) -> tuple[str, tuple[Place, ...]]:
+        """What is wrong with devices that are asked for by address."""
+        unfit = {address: f"{address} is {self.host[address].label} ({self.host[address].kind})"
+                 for address in request.pinned if not request.fits(self.host[address])}
+        twice = [f"{address} is named {count} times" for address, count in Counter(request.pinned).items() if count > 1]
+        wrong = {**unfit, **refused}
+        told = [*wrong.values(), *twice]
+        there = f"{self.host.name} has {'it' if len(request.pinned) == 1 else 'them'}"
+        return "; ".join(told) if told else there, tuple(self.host.where(self.host[address].path) for address in wrong) or (self.host.places.root,)
 
     def _peers(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         wish = self.problem.wish(label)
@@ -111,7 +124,8 @@ class _Teller:
         wish = self.problem.wish(label)
         for_gpus = [other for other in self.problem.wishes if other.guest == wish.guest and other.request.kind is Kind.GPU]
         gpus = sorted({address for other in for_gpus for address in other.candidates})
-        text = f"{wish.guest} wants each of its {describe(wish.request)} at most {wish.request.near} from a GPU of its own"
+        each = "each of its" if wish.request.count > 1 else "its"
+        text = f"{wish.guest} wants {each} {describe(wish.request)} at most {wish.request.near} from a GPU of its own"
         asked = sum(other.request.count for other in for_gpus)
         if asked < wish.request.count:
             return f"{text}; it asks for {asked} {noun(Kind.GPU, asked)}", ()

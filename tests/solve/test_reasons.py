@@ -25,3 +25,30 @@ def test_the_gpu_that_a_nic_must_be_near_is_part_of_the_contradiction() -> None:
     reasons = told(workload(nics, 'b: {devices: [{kind: gpu, pinned: ["03:00.0"]}, {kind: nic, count: 1, near: PIX}]}'), host)
     assert [text.split(" ")[0:2] for text in reasons] == [["a", "asks"], ["b", "asks"], ["b", "asks"], ["b", "wants"]]
     assert isinstance(solve(workload(nics, "b: {devices: [{kind: gpu}, {kind: nic, count: 1, near: PIX}]}"), host), Planned)
+
+
+def test_a_pinned_device_is_told_by_address() -> None:
+    """Not how many GPUs the host has: what is wrong with just this one."""
+    host = open_host("hgx-h100")
+    assert told(workload('a: {devices: [{kind: gpu, pinned: ["04:00.0"]}]}'), host) == ["a asks for GPU 0000:04:00.0; 0000:04:00.0 is ConnectX-7 (nic)"]
+    assert told(workload('a: {devices: [{kind: nic, pinned: ["22:00.0"]}]}'), host) == [
+        "a asks for NIC 0000:22:00.0; 0000:22:00.0 is the host's session NIC, default route"]
+    assert told(workload('a: {devices: [{kind: gpu, pinned: ["03:00.0", "03:00.0"]}]}'), host) == [
+        "a asks for GPUs 0000:03:00.0 and 0000:03:00.0; 0000:03:00.0 is named 2 times"]
+
+
+def test_a_guest_is_told_what_serves_which_request() -> None:
+    """Two requests for GPUs and two for NICs: only what was asked near is told as near."""
+    devices = "[{kind: gpu, count: 2, peers: PIX}, {kind: gpu}, {kind: nic, near: PIX}, {kind: nic, count: 2}]"
+    answer = solve(workload(f"a: {{devices: {devices}}}"), open_host("rtx-pro-8"))
+    assert isinstance(answer, Planned)
+    because = answer.plan.guests[0].because
+    assert "2 of its GPUs are PIX from each other: one switch, as PIX asks for" in because
+    assert sum("has a GPU at most PIX away" in text for text in because) == 1
+    assert next(text for text in because if "1 of its NICs has a GPU at most PIX away" in text).count(" with ") == 1
+
+
+def test_cpus_of_a_guest_without_gpus_are_beside_its_devices() -> None:
+    answer = solve(workload("a: {devices: [{kind: nic, share: vf}]}"), open_host("hgx-h100"))
+    assert isinstance(answer, Planned)
+    assert answer.because == ("every CPU is on a NUMA node of its guest's GPUs or devices",)
