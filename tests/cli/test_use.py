@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from simkit.cli.main import cli, main
+from simkit.executors.apply import Progress
 from simkit.formats.source import shipped
 
 CONTEXT = click.Context(cli)
@@ -133,3 +134,24 @@ def test_completion_offers_names_and_files(words: tuple[str, ...], there: set[st
     lines = CliRunner().invoke(cli, prog_name="simkit", env=environment).output.splitlines()
     assert {line.removeprefix("plain,") for line in lines if line.startswith("plain,")} == there
     assert not any(line.startswith("file,") for line in lines[1:]), "bash's script forgets the names that stand before a file"
+
+
+def test_ctrl_c_in_the_middle_of_an_apply_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, node = str(tmp_path / "plan.json"), str(tmp_path / "node")
+    run("solve", "two-guests", "--host", "hgx-h100", "-o", plan)
+    run("record", "hgx-h100", node)
+
+    def pressed(progress: Progress) -> None:
+        if progress.number == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("simkit.cli.apply._line", pressed)
+    arguments = (plan, "--executor", "recorded", "--node", node)
+    with pytest.raises(SystemExit) as caught:
+        main(("apply", *arguments))
+    assert caught.value.code == 130
+    assert f"`simkit resume {plan} …` goes on" in capsys.readouterr().err
+    assert json.loads(run("status", plan, "--format", "json").output)["phase"] == "applying"
+    monkeypatch.undo()
+    assert run("resume", *arguments).exit_code == 0
+    assert json.loads(run("status", plan, "--format", "json").output)["phase"] == "applied"
