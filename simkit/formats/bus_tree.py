@@ -61,10 +61,10 @@ def _has_host_bridge(functions: Sequence[Function]) -> bool:
 
 
 def _silent_bridges(functions: Sequence[Function]) -> dict[int, int]:
-    """By domain the lowest bus that a bridge without bus numbers stands on: any bus after it may lie below that bridge."""
+    """By domain the lowest bus with a bridge, or what may be one, without bus numbers: any bus after it may lie below that bridge."""
     lowest: dict[int, int] = {}
     for function in functions:
-        if function.is_bridge and function.bus_range is None:
+        if function.bus_range is None and (function.is_bridge or isinstance(function.class_code, Unknown)):
             lowest[function.address.domain] = min(function.address.bus, lowest.get(function.address.domain, 0xFF))
     return lowest
 

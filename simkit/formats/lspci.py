@@ -184,6 +184,6 @@ def _bars(said: Said, whole: _Whole, why: Unknown | None) -> Any:
 
 
 def _absent(name: str, whole: _Whole) -> Unknown | None:
-    words = {"numa_node": "NUMA node", "iommu_group": "IOMMU group", "driver": "driver"}[name]
-    return None if name in whole.printed else Unknown(f"no function of the text shows a {words}")
+    words = {"numa_node": "a NUMA node", "iommu_group": "an IOMMU group", "driver": "a driver"}[name]
+    return None if name in whole.printed else Unknown(f"no function of the text shows {words}")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from simkit.errors import Fault, InconsistentHost, InputError
-from simkit.model.address import Address, Parent, RootBus
-from simkit.model.capabilities import Bar
+from simkit.model.address import Address, Parent
+from simkit.model.capabilities import AcsBits, Bar
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
@@ -17,6 +17,7 @@ from simkit.model.platform import PeerLink
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 _OWN = ("cpu", "iommu", "tees", "kernel", "cmdline")
+_IN_HEX = frozenset({"vendor_id", "device_id", "class_code", "revision", "subsystem", "base", "vf_device_id"})
 _SILENT = frozenset({"name", "usage"})
 """Wordings: two sources that word them differently do not disagree."""
 _WEAK = frozenset({"name", "usage", "bus_range", "physfn"})
@@ -35,7 +36,8 @@ class Disagreement:
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"{self.path}: {_words(self.kept)} ({self.kept_place}) is kept, {_words(self.other)} ({self.other_place}) is not"
+        kept, other = (_words(value, hexadecimal=self.path.rpartition("/")[2] in _IN_HEX) for value in (self.kept, self.other))
+        return f"{self.path}: {kept} ({self.kept_place}) is kept, {other} ({self.other_place}) is not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +227,16 @@ def _ids(function: Function) -> str:
     return f"{function.vendor_id:04x}:{function.device_id:04x}"
 
 
-def _words(value: object) -> str:
+def _words(value: object, *, hexadecimal: bool) -> str:
     match value:
         case None:
             return "none"
-        case bool() | float():
-            return str(value)
-        case int():
-            return f"{value} (0x{value:x})" if value > 9 else str(value)
-        case Address() | RootBus() | str():
-            return str(value)
+        case AcsBits():
+            return ",".join(bit.name or "" for bit in value) or "no bit"
+        case bool():
+            return "yes" if value else "no"
+        case int() if hexadecimal:
+            return f"0x{value:x}"
         case tuple():
-            return ", ".join(_words(part) for part in value) or "none"
+            return ":".join(_words(part, hexadecimal=hexadecimal) for part in value) or "none"
     return str(value)
-

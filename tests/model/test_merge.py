@@ -115,6 +115,18 @@ def test_the_first_one_wins_and_both_places_are_told():
     assert merge([second, first]).host[AT].link == Link(32.0, 8, 32.0, 16)
 
 
+@pytest.mark.parametrize(("facts", "words"), [
+    ([{"vendor_id": 0x10DE}, {"vendor_id": 0x15B3}], "0x10de (a) is kept, 0x15b3 (b) is not"),
+    ([{"subsystem": (0x10DE, 1)}, {"subsystem": (0x10DE, 2)}], "0x10de:0x1 (a) is kept, 0x10de:0x2 (b) is not"),
+    ([{"acs": Acs(AcsBits.SV | AcsBits.RR)}, {"acs": Acs(AcsBits.NONE)}], "SV,RR (a) is kept, no bit (b) is not"),
+    ([{"ari": True}, {"ari": False}], "yes (a) is kept, no (b) is not"), ([{"numa_node": 12}, {"numa_node": None}], "12 (a) is kept, none (b) is not"),
+    ([{"reset_methods": ("flr", "bus")}, {"reset_methods": ()}], "flr:bus (a) is kept, none (b) is not"),
+])
+def test_differences_are_worded_as_people_write_them(facts, words):
+    (only,) = merge([host(Function(AT, ROOT, **one), file=file) for one, file in zip(facts, "ab", strict=True)]).disagreements
+    assert str(only).endswith(words)
+
+
 def test_absent_is_a_fact():
     merged = merge([host(Function(AT, ROOT, iommu_group=None)), host(Function(AT, ROOT, iommu_group=3))])
     assert merged.host[AT].iommu_group is None and [(one.kept, one.other) for one in merged.disagreements] == [(None, 3)]
