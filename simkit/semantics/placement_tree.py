@@ -27,7 +27,7 @@ _ABOVE: dict[GuestPortKind, set[GuestPortKind | None]] = {
 
 def check_tree(host: Host, guest: GuestPlan) -> tuple[str, ...]:
     """Every fault of a guest's tree: ports that do not fit each other, limits, and in a replicated tree pairs whose class differs from the host's."""
-    faults = [*_ports(guest), *_expanders(guest), *_devices(guest)]
+    faults = [*_ports(guest), *_expanders(guest), *_devices(guest), *_mirrors(host, guest)]
     if not faults:
         faults += [f"{guest.name}: {short}" for short in shortfalls(guest.ports, guest.devices)]
         faults += [*_mirrored(host, guest)] if guest.topology is Topology.REPLICATE else [*_flat(guest)]
@@ -102,6 +102,24 @@ def _devices(guest: GuestPlan) -> Iterator[str]:
     for name, count in Counter(device.port for device in guest.devices).items():
         if kinds.get(name) is not GuestPortKind.BRIDGE and (count > 1 or any(port.parent == name for port in guest.ports)):
             yield f"{guest.name}: port {name} holds more than one thing"
+    for (name, slot), count in Counter((device.port, device.slot) for device in guest.devices if kinds.get(device.port) is GuestPortKind.BRIDGE).items():
+        if count > 1:
+            yield f"{guest.name}: {count} devices in slot {slot} of bridge {name}"
+
+
+def _mirrors(host: Host, guest: GuestPlan) -> Iterator[str]:
+    """A port that stands for one of the host's has only what is below that one."""
+    by_id = {port.id: port for port in guest.ports}
+    for device in guest.devices:
+        source = host[device.vf_of or device.address]
+        above = {source.address, *(port.address for port in host.ancestors(source))}
+        here = by_id.get(device.port)
+        for _ in guest.ports:
+            if here is None:
+                break
+            if here.mirrors is not None and here.mirrors not in above:
+                yield f"{guest.name}: {device.address} is below port {here.id}, which stands for {here.mirrors}; the host's is not above it"
+            here = by_id.get(here.parent) if here.parent is not None else None
 
 
 def _flat(guest: GuestPlan) -> Iterator[str]:

@@ -59,6 +59,9 @@ SPOILED = {
     "less memory": with_guest(SOUND, 1, nodes=tuple(replace(node, memory_bytes=1 << 30) for node in INFER.nodes)),
     "CPUs of another guest": with_guest(SOUND, 1, nodes=tuple(replace(node, cpus=TRAIN.nodes[0].cpus, host_node=0) for node in INFER.nodes)),
     "CPUs of another node": with_guest(SOUND, 1, nodes=tuple(replace(node, cpus=CpuSet.of(range(300, 316)), host_node=0) for node in INFER.nodes)),
+    "two devices in one slot of a bridge": with_guest(CARDS, 0, devices=tuple(replace(each, slot=1) if each.companion_of else each for each in CARDS.guests[0].devices)),
+    "two devices that changed places below one switch": with_guest(SOUND, 0, devices=(
+        replace(TRAIN.devices[0], port=TRAIN.devices[1].port), replace(TRAIN.devices[1], port=TRAIN.devices[0].port), *TRAIN.devices[2:])),
     "a card without its audio": with_guest(CARDS, 0, devices=tuple(each for each in CARDS.guests[0].devices if str(each.address) != "0000:03:00.1")),
 }
 
