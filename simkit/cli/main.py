@@ -77,7 +77,8 @@ class _Lazy(click.Group):
 def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 (`main` has taken it)
     """One model of a GPU server's PCIe tree: what can be isolated, what stays fast, what a confidential guest sees, and how to change the node.
 
-    A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML or NCCL XML.
+    A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML,
+    NCCL XML, the text or dump of lspci, a kernel log, or an rdma_topo dump.
 
     Exit status: 0 yes, 1 no (a finding, infeasible, a failed step), 2 bad use or bad input, 3 undecided.
     """
