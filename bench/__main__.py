@@ -70,19 +70,32 @@ def main() -> None:
 
 
 def _in_process() -> None:
+    from bench.fabrics import one_domain_after_another, unknown_ports
     from simkit.formats.source import open_host, open_workload
+    from simkit.semantics.class_matrix import class_matrix
     from simkit.semantics.groups import groups
+    from simkit.semantics.possible import possible
     from simkit.solve.solve import solve
 
     host, workload = open_host("hgx-h100"), open_workload("two-guests")
-    solve(workload, host)
-    for name, work in (("solve two-guests, after imports", lambda: solve(workload, host)), ("groups of hgx-h100, after imports", lambda: groups(host))):
+    thousands, many, unknown = one_domain_after_another(3_000), one_domain_after_another(100_000), unknown_ports(40)
+    vertices = [function.address for function in thousands.functions][:2_600]
+    work = (
+        ("solve two-guests", lambda: solve(workload, host), ""),
+        ("groups of hgx-h100", lambda: groups(host), ""),
+        (f"groups of {len(thousands.functions):,} functions", lambda: groups(thousands), "0.025 s for 3,000"),
+        (f"groups of {len(many.functions):,} functions", lambda: groups(many), "1.5 s for 100,000"),
+        (f"classes of all pairs of {len(vertices):,} functions", lambda: class_matrix(thousands, vertices), "0.06 s"),
+        ("possible groupings with 40 unknown ACS registers", lambda: possible(unknown), "1 s"),
+    )
+    print(f"{'in process, after imports':<58}{'seconds':>9}")
+    for name, job, aim in work:
         best = float("inf")
         for _ in range(RUNS):
             begin = time.perf_counter()
-            work()
+            job()
             best = min(best, time.perf_counter() - begin)
-        print(f"{name:<58}{best:>9.3f}")
+        print(f"{name:<58}{best:>9.4f}          {aim}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from simkit.model.function import Kind
 from simkit.model.host import Host
 from simkit.model.platform import PeerKind
 from simkit.model.route import PeerClass
+from simkit.semantics.class_matrix import class_matrix
 from simkit.semantics.routes import route, tree_class
 
 _PEERS = (PeerKind.NVLINK, PeerKind.XGMI)
@@ -49,8 +50,9 @@ def _linked(host: Host, address: Address) -> frozenset[Address | None]:
 
 def matrix(host: Host, functions: Sequence[Address]) -> P2p:
     """All pairs of `functions`."""
+    words = {kind.value: kind for kind in PeerClass}
     return P2p(
         tuple(functions),
-        tuple(tuple(nearness(host, a, b) for b in functions) for a in functions),
+        tuple(tuple(words[number] for number in row) for row in class_matrix(host, functions).tolist()),
         tuple(tuple(None if a == b else route(host, a, b).bandwidth_gbps for b in functions) for a in functions),
     )
