@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -16,7 +17,7 @@ from simkit.executors.lab_initrd import READY
 
 _PANIC = re.compile(rb"(?:Kernel panic|PCI: out of )[^\r\n]*[\r\n]")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)|[^\x20-\x7e]")
-_CHUNK, _LAST_LINES = 1 << 16, 8
+_CHUNK, _TAIL, _LAST_LINES = 1 << 16, 4096, 8
 _SEND_BYTES, _OVERLAP = 4096, 256
 
 
@@ -33,9 +34,11 @@ class Console:
         self.name = name
         self._data = bytearray()
         self._number = 0
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the machine)
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, start_new_session=True)
         except OSError as error:
+            self._complaints.close()
             raise LabUnavailable(f"QEMU cannot be started: {error.strerror}", where=command[0], remedy="install qemu-system-x86") from error
         try:
             self._until(re.compile(b"\n" + READY + b"\n"), limit_s)
@@ -103,7 +106,9 @@ class Console:
             self._data += chunk
 
     def _failed(self, what: str) -> LabFailed:
-        text = self._data[-4096:].decode("utf-8", "replace").replace("\r", "\n")
+        self._complaints.seek(0)
+        complaints = [line for line in self._complaints.read().splitlines() if b"warning:" not in line]
+        text = b"\n".join([*complaints, self._data[-_TAIL:]]).decode("utf-8", "replace").replace("\r", "\n")
         lines = [line.strip() for line in (_ESCAPES.sub("", line) for line in text.split("\n")) if line.strip()]
         last = "; its last lines: " + " | ".join(line[:200] for line in lines[-_LAST_LINES:]) if lines else "; it printed nothing"
         return LabFailed(what + last, where=self.name, remedy="try a smaller host, another kernel or a longer limit")
@@ -113,6 +118,7 @@ class Console:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        self._complaints.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 try:

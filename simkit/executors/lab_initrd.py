@@ -15,6 +15,7 @@ from simkit.executors.lab_errors import LabUnavailable
 
 READY = b"@@ready"
 _BUSYBOX = "SIMKIT_LAB_BUSYBOX"
+_PARAMETERS = {"vfio_pci": "enable_sriov=1"}
 _INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -54,7 +55,7 @@ def initrd(busybox: bytes, modules: tuple[tuple[str, bytes], ...] = ()) -> bytes
     """The archive, gzipped without a time stamp: same input, same bytes. `modules` are inserted in their order."""
     folders = [Entry(path, stat.S_IFDIR | 0o755) for path in ("bin", "dev", "proc", "sys", "tmp", "lib")]
     files = [Entry(f"lib/{name}.ko", stat.S_IFREG | 0o644, data) for name, data in modules]
-    inserts = "\n".join(f"insmod /lib/{name}.ko" for name, _ in modules)
+    inserts = "\n".join(f"insmod /lib/{name}.ko {_PARAMETERS.get(name, '')}".rstrip() for name, _ in modules)
     init = _INIT.format(inserts=inserts, ready=READY.decode()).encode()
     archive = newc([*folders, Entry("bin/busybox", stat.S_IFREG | 0o755, busybox), *files, Entry("init", stat.S_IFREG | 0o755, init)])
     return gzip.compress(archive, compresslevel=1, mtime=0)

@@ -12,6 +12,7 @@ from simkit.executors.lab_errors import LabUnavailable
 
 VARIABLE = "SIMKIT_LAB_KERNELS"
 VFIO_MODULES = ("vfio-pci", "vfio_iommu_type1")
+"""What a session needs to hand out functions."""
 _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _IMAGES = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz")
 _AMD = b"CONFIG_AMD_IOMMU=y"

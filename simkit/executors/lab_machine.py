@@ -73,7 +73,7 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
                  kernel=chosen or UNKNOWN, cmdline=acs)
     addresses = dict(_addresses(roots, builder))
     args = (*_platform(iommu, nodes), *arguments(roots))
-    words = {IommuKind.INTEL: ["intel_iommu=on"], IommuKind.AMD: ["noapic"]}.get(iommu, ["intel_iommu=off"])
+    words = {IommuKind.INTEL: ["intel_iommu=on"], IommuKind.AMD: ["no_timer_check"]}.get(iommu, ["intel_iommu=off"])
     return Machine(built, args, " ".join([*words, *([acs] if acs else [])]), addresses, tuple((part.address, count) for part, count in builder.vfs),
                    builder.said.sentences(), tuple(_regrouped(host, built, addresses)))
 
@@ -121,7 +121,7 @@ def _functions(roots: list[Root], builder: Builder, iommu: IommuKind) -> Iterato
         yield from _tree(root.parts, above, root.numa_node, builder, express=True)
 
 
-def _own(address: Address, vendor: int, device: int, class_code: int, *, multifunction: bool) -> Function:
+def _own(address: Address, vendor: int, device: int | Unknown, class_code: int, *, multifunction: bool) -> Function:
     return Function(address, RootBus(0, 0), vendor, device, class_code, port_type=None, multifunction=multifunction, acs=None, ats=None, ari=False, sriov=None,
                     numa_node=None)
 

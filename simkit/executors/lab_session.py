@@ -58,6 +58,12 @@ class Session:
         link = self.node.readlink(attributes.bound(address))
         return None if link is None else link.rpartition("/")[2]
 
+    def await_driver(self, address: Address, *, limit_s: int = 20) -> str | None:
+        """The driver that a function is bound to as soon as there is one: drivers probe in the background after boot; None where none comes."""
+        link, tries = attributes.bound(address), 10 * limit_s
+        self.console.run(f"n=0; until [ -e /{link} ] || [ $n -ge {tries} ]; do n=$((n+1)); usleep 100000; done", limit_s=2 * limit_s)
+        return self.driver(address)
+
     def group(self, address: Address) -> int | None:
         """The function's IOMMU group now."""
         link = self.node.readlink(f"{attributes.device(address)}/iommu_group")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from simkit.model.capabilities import Acs, AcsBits, Ats, PortType
+from simkit.model.capabilities import AcsBits, Ats, PortType
 from simkit.model.function import Function, Kind
+from simkit.model.unknown import UNKNOWN
 
 PORT_ACS = AcsBits(0x5F)
 """What QEMU's root ports can (`pcie_acs_init`): SV TB RR CR UF DT."""
@@ -60,7 +61,8 @@ OTHER = Standin("qemu-xhci", 0x1B36, 0x000D, 0x0C0330, PortType.ENDPOINT)
 EXPANDER = Standin("pxb-pcie", 0x1B36, 0x000B, 0x060000)
 CHIPSET = ((0x00, 0, 0x29C0, 0x060000), (0x1F, 0, 0x2918, 0x060100), (0x1F, 2, 0x2922, 0x010601), (0x1F, 3, 0x2930, 0x0C0500))
 """The q35 chipset's own functions on pcie.0: device, function, Intel's device id, class. Conventional; those of 1f are one multifunction device."""
-AMD_IOMMU = (0x1022, 0x1419, 0x080600)
+AMD_IOMMU = (0x1022, UNKNOWN, 0x080600)
+"""Vendor, device and class; its device id differs between versions of QEMU."""
 AMD_IOMMU_SLOT = 1
 
 
@@ -94,7 +96,3 @@ def endpoint(function: Function, *, isolates: bool, express: bool, root: bool, h
         return replace(found, options=(*found.options, "iommu_platform=on", "ats=on"), ats=True)
     return found
 
-
-def acs_after_boot(standin: Standin, control: AcsBits | None) -> Acs | None:
-    """What the capability reads once the kernel has set it: `control`, as far as it is implemented."""
-    return None if standin.acs is None else Acs(standin.acs, (control or AcsBits.NONE) & standin.acs)
