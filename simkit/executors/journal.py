@@ -157,7 +157,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
 def start_journal(path: Path, plan: Plan, node: str, allow: tuple[Address, ...], machine: str = "") -> Iterator[Journal]:
     """The journal of `plan` at `path`: a new one, or the one that is there if it is of the same plan.
 
-    One of another plan, or another node, is begun anew if nothing of what it tells is left. Nothing is written before the first record.
+    One of another plan or node, or with other allowances, is begun anew if nothing of what it tells is left: what was allowed once is not
+    allowed for good. Nothing is written before the first record.
 
     Raises:
         ExecutorError: as `open_journal`, or the journal is another plan's, and not restored.
@@ -167,7 +168,7 @@ def start_journal(path: Path, plan: Plan, node: str, allow: tuple[Address, ...],
             lines, length = _lines(path, handle)
             found = _read(path, handle, lines) if lines else Journal(path, handle, plan, allow, node, machine, None)
             other = plan_hash(found.plan) != plan_hash(plan)
-            if other or (not found.touched and (found.node, found.machine) != (node, machine)):
+            if other or (not found.touched and (found.node, found.machine, found.allow) != (node, machine, allow)):
                 if found.touched:
                     raise ExecutorError(f"this journal is of another plan, which is {found.phase}", where=str(path),
                                         remedy="roll that plan back first, or name another journal")

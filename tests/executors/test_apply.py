@@ -423,6 +423,28 @@ def test_the_same_path_on_another_machine_is_another_node(world):
         rollback(world.journal, world.node)
 
 
+def test_what_was_allowed_once_is_not_allowed_for_good(world):
+    (world.folder / DEVICES / str(PEER) / "boot_vga").write_text("1\n")
+    world.start = snapshot(world.folder)
+    apply(PLAN, world.node, world.journal, allow=(PEER,))
+    rollback(world.journal, world.node)
+    with pytest.raises(InterlockError, match=f"{PEER} away"):
+        apply(PLAN, world.node, world.journal)
+    assert world.is_as_it_was()
+
+
+def test_an_interrupted_apply_goes_on_with_what_it_was_allowed(world):
+    (world.folder / DEVICES / str(PEER) / "boot_vga").write_text("1\n")
+    world.start = snapshot(world.folder)
+    with suppress(StepFailed):
+        apply(PLAN, world.node, world.journal, allow=(GPU, PEER), fail_at=PLAN.steps[2].id)
+    with suppress(Killed):
+        apply(PLAN, Faulty(world.node, 5, "dead"), world.journal, allow=(PEER,))
+    assert resume(world.journal, RecordedNode(world.folder)).outcome is Outcome.APPLIED
+    rollback(world.journal, world.node)
+    assert world.is_as_it_was()
+
+
 def test_a_restored_journal_can_be_begun_on_another_node(world, tmp_path):
     apply(PLAN, world.node, world.journal)
     rollback(world.journal, world.node)
