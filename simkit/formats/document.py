@@ -279,12 +279,14 @@ def or_none(convert: Callable[[Node, str, Context], T]) -> Callable[[Node, str, 
 
 
 def head(node: Node, kind: str, context: Context) -> None:
-    """Check the line that says what a document is: `simkit: host/1`."""
-    if not isinstance(node, Mapping) or "simkit" not in node.items:
-        context.fault(f"does not say `simkit: {kind}`", node.line, f"begin the file with `simkit: {kind}`")
+    """Check the line that says what a document is: `simkit: host/1`.
+
+    Raises:
+        MalformedDocument: it says something else, or nothing: then every other key would be a fault as well.
+    """
+    said = node.items.get("simkit") if isinstance(node, Mapping) else None
+    if isinstance(said, Scalar) and said.text == kind:
         return
-    said = node.items["simkit"]
-    if not isinstance(said, Scalar) or said.text != kind:
-        context.fault(
-            f"is a {said.text if isinstance(said, Scalar) else 'something else'}, not a {kind}", said.line, f"give a file that begins with `simkit: {kind}`"
-        )
+    what = "does not say what it is" if said is None else f"is a {_short(said.text) if isinstance(said, Scalar) else 'something else'}, not a {kind}"
+    where = f"{context.source}:{node.line if said is None else said.line}"
+    raise MalformedDocument(what, where=where, remedy=f"give a file that begins with `simkit: {kind}`")

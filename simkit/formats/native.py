@@ -42,7 +42,7 @@ def read_host(node: Node, *, source: str) -> Host:
     head(node, KIND, context)
     fields = Fields(node, "", context, "a host")
     fields.take("simkit", values.text, "")
-    fields.take("sources", listed(values.text), ())
+    fields.take("sources", listed(values.verbatim), ())
     name = fields.need("name", values.text, "?")
     facts: dict[str, Any] = {
         "assumed": fields.take("assumed", listed(values.text), ()),

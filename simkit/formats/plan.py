@@ -256,7 +256,7 @@ def _action(node: Node, path: str, context: Context) -> Action:
     if "set_acs" in fields.items:
         action: Action = SetAcs(fields.need("set_acs", values.address, _NOWHERE), fields.need("mask", _short, 0), fields.need("value", _short, 0))
     else:
-        action = Write(fields.need("write", _path, ""), fields.need("text", values.text, ""))
+        action = Write(fields.need("write", _path, ""), fields.need("text", values.verbatim, ""))
     fields.done()
     return action
 
@@ -268,7 +268,7 @@ def _expect(node: Node, path: str, context: Context) -> Expect:
     elif "link" in fields.items:
         expect = ExpectLink(fields.need("link", _path, ""), fields.need("target", _maybe(values.text), None))
     else:
-        expect = ExpectText(fields.need("read", _path, ""), fields.need("text", _maybe(values.text), None))
+        expect = ExpectText(fields.need("read", _path, ""), fields.need("text", _maybe(values.verbatim), None))
     fields.done()
     return expect
 

@@ -21,7 +21,7 @@ def load_policy(text: str, *, source: str) -> Policy:
     head(node, KIND, context)
     fields = Fields(node, "", context, "a policy")
     fields.take("simkit", values.text, "")
-    fields.take("about", values.text, "")
+    fields.take("about", values.verbatim, "")
     name = fields.need("name", values.text, "?")
     rules = fields.need("rules", listed(_rule), ())
     fields.done()

@@ -31,7 +31,7 @@ def read_workload(node: Node, *, source: str) -> Workload:
     head(node, KIND, context)
     fields = Fields(node, "", context, "a workload")
     fields.take("simkit", values.text, "")
-    fields.take("about", values.text, "")
+    fields.take("about", values.verbatim, "")
     name = fields.need("name", values.text, "?")
     guests = fields.need("guests", _guests, ())
     fields.done()

@@ -26,7 +26,8 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-_NVIDIA, _AMD, _ASPEED, _MATROX = 0x10DE, 0x1002, 0x1A03, 0x102B
+_NVIDIA, _AMD, _INTEL = 0x10DE, 0x1002, 0x8086
+_MANAGEMENT_VGA = frozenset({(_AMD, 0x515E), (_AMD, 0x4752)})
 _BY_CLASS = {0x0108: Kind.NVME, 0x0403: Kind.AUDIO, 0x0C03: Kind.USB, 0x0604: Kind.BRIDGE, 0x0609: Kind.BRIDGE, 0x0302: Kind.GPU}
 _BY_BASE = {0x01: Kind.STORAGE, 0x02: Kind.NIC, 0x03: Kind.DISPLAY, 0x05: Kind.SYSTEM, 0x08: Kind.SYSTEM, 0x12: Kind.GPU, 0x06: Kind.SYSTEM}
 
@@ -70,15 +71,15 @@ class Function:
     def kind(self) -> Kind:
         """What an engineer would call it, from class and vendor.
 
-        A display controller is a GPU unless it is a management controller's (ASPEED, Matrox); AMD's accelerators may call
-        themselves 0x0380 (other display), NVIDIA's NVSwitches 0x0680 (other bridge).
+        A display controller is a GPU if it is NVIDIA's, AMD's or Intel's, and no management controller's (ATI ES1000, Rage XL); AMD's
+        accelerators may call themselves 0x0380 (other display), NVIDIA's NVSwitches 0x0680 (other bridge).
         """
         if not is_known(self.class_code):
             return Kind.OTHER
         sub_class = self.class_code >> 8
         if sub_class == 0x0680 and self.vendor_id == _NVIDIA:
             return Kind.NVSWITCH
-        if sub_class >> 8 == 0x03 and self.vendor_id in (_NVIDIA, _AMD, 0x8086) and self.vendor_id not in (_ASPEED, _MATROX):
+        if sub_class >> 8 == 0x03 and self.vendor_id in (_NVIDIA, _AMD, _INTEL) and (self.vendor_id, self.device_id) not in _MANAGEMENT_VGA:
             return Kind.GPU
         return _BY_CLASS.get(sub_class) or _BY_BASE.get(sub_class >> 8, Kind.OTHER)
 

@@ -13,6 +13,8 @@ from simkit.model.place import Place, Places
 from simkit.model.platform import Cpu, IommuKind, PeerLink, Tee
 from simkit.model.unknown import UNKNOWN, Unknown
 
+_NEAR = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -95,9 +97,9 @@ class Host:
         try:
             return self._by_address[address]
         except KeyError:
-            raise UnknownName(
-                f"{self.name} has no function {address}", where=str(self.places.root), remedy=f"`simkit show` lists its {len(self.functions)} functions"
-            ) from None
+            near = [str(other) for other in self._by_address if (other.domain, other.bus) == (address.domain, address.bus)][:_NEAR]
+            remedy = f"on that bus are {', '.join(near)}" if near else f"`simkit show --all` lists its {len(self.functions)} functions"
+            raise UnknownName(f"{self.name} has no function {address}", where=str(self.places.root), remedy=remedy) from None
 
     def parent(self, function: Function) -> Function | None:
         """The bridge above, or None on a root bus."""

@@ -90,7 +90,7 @@ def turn(host: Host, way: Way, start: Function, end: Function) -> Turn:
         return _between_functions(host, inward, outward)
     if way.meet is None:
         open_at = root_port_redirects(host, start)
-        beside = f"; ACS request redirect of root port {open_at.address} does not say so, it is the root complex's own way" if open_at else ""
+        beside = f", unless the root complex turns it around first: root port {open_at.address} does not redirect (ACS RR)" if open_at else ""
         return Turn(direct=False, why=_at_host_bridge(host) + beside)
     if isinstance(inward.port_type, Unknown):
         return _unknown(host, inward, inward.port_type, f"below {way.meet.address} it may turn around")
@@ -126,6 +126,8 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
         if is_known(acs.capability) and not acs.capability & AcsBits.RR:
             return Turn(direct=True, why=f"{inward.address} does not implement ACS request redirect: it goes on to {outward.address}")
         return _unknown(host, inward, acs.control, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
+    if acs.unsure & AcsBits.RR:
+        return _unknown(host, inward, Unknown("it depends on what firmware left there"), f"it goes from {inward.address} to {outward.address} unless ACS redirects")
     if acs.control & AcsBits.EC:
         return _by_egress_vector(host, inward, outward, redirects=bool(acs.control & AcsBits.RR))
     if not acs.control & AcsBits.RR:

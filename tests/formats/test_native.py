@@ -211,3 +211,16 @@ def test_faults_of_the_host_and_workload_inside_a_plan_are_named_together() -> N
         load_plan(text, source="p.json")
     assert "'intell'" in str(caught.value)
     assert "is no size" in str(caught.value)
+
+
+def test_text_that_would_forge_lines_on_a_terminal_is_refused() -> None:
+    with pytest.raises(MalformedDocument, match="control characters"):
+        load_host('simkit: host/1\nname: "\\e[31mred\\nline2"\nfunctions: {}\n', source="h.yaml")
+    assert load_workload("simkit: workload/1\nname: w\nabout: |\n  several\n  lines\nguests: {a: {}}\n", source="w.yaml").name == "w"
+
+
+def test_a_document_of_another_kind_is_one_fault() -> None:
+    with pytest.raises(MalformedDocument, match=r"^h.yaml:1: is a host/1, not a plan/1; give a file that begins with `simkit: plan/1`$"):
+        load_plan("simkit: host/1\nname: h\nfunctions: {}\n", source="h.yaml")
+    with pytest.raises(MalformedDocument, match=r"^x.yaml:1: does not say what it is"):
+        load_host("name: h\nfunctoins: {}\n", source="x.yaml")
