@@ -127,7 +127,8 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
             return Turn(direct=True, why=f"{inward.address} does not implement ACS request redirect: it goes on to {outward.address}")
         return _unknown(host, inward, acs.control, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
     if acs.unsure & AcsBits.RR:
-        return _unknown(host, inward, Unknown("it depends on what firmware left there"), f"it goes from {inward.address} to {outward.address} unless ACS redirects")
+        firmware = Unknown("it depends on what firmware left there")
+        return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
     if acs.control & AcsBits.EC:
         return _by_egress_vector(host, inward, outward, redirects=bool(acs.control & AcsBits.RR))
     if not acs.control & AcsBits.RR:

@@ -239,7 +239,7 @@ def test_what_a_host_bridge_does_is_told_as_far_as_it_is_known() -> None:
     assert "if it is on" in route(replace(H100, iommu=UNKNOWN), at("03:00.0"), at("83:00.0")).why
     assert "root complex" not in route(H100, at("03:00.0"), at("83:00.0")).why
     port = with_acs(H100, [(at("00:01.1"), int(AcsBits.RR), 0)])
-    assert "root port 0000:00:01.1 does not say so" in route(port, at("03:00.0"), at("83:00.0")).why
+    assert "root port 0000:00:01.1 does not redirect" in route(port, at("03:00.0"), at("83:00.0")).why
 
 
 def test_a_bit_that_firmware_decides_is_an_assumption() -> None:
