@@ -5,7 +5,7 @@ One worker, a fixed seed and a limit on deterministic time, not on the clock: th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -14,6 +14,7 @@ from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
 from simkit.model.workload import GuestRequest, Share
+from simkit.solve.greedy import guess
 from simkit.solve.labels import Label, What
 from simkit.solve.levels import Level, levels
 from simkit.solve.problem import Problem, Wish
@@ -67,21 +68,26 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = limit
+    encoding.hint_first()
+    solver.parameters.fix_variables_to_their_hinted_value = True
     status = solver.solve(encoding.model)
+    solver.parameters.fix_variables_to_their_hinted_value = False
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        status = solver.solve(encoding.model)
     if status == cp_model.INFEASIBLE:
         return Impossible()
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return OutOfTime(limit)
     best = encoding.read(solver, wanted)
-    proven = True
+    solution, proven = list(solver.response_proto.solution), True
     solver.parameters.max_deterministic_time = min(limit, POLISH)
     for stage in _stages(wanted):
-        encoding.hint(best)
+        encoding.hint(solution)
         encoding.model.minimize(_weighted(stage))
         status = solver.solve(encoding.model)
         proven = proven and status == cp_model.OPTIMAL
         if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            best = encoding.read(solver, wanted)
+            best, solution = encoding.read(solver, wanted), list(solver.response_proto.solution)
         found = dict(best.levels)
         for level in stage:
             encoding.model.add(level.expression() <= found[level.name])
@@ -294,14 +300,19 @@ class Encoding:
         figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
         return Assignment(chosen, _values(solver, self.cores), _values(solver, self.memory), figures)
 
-    def hint(self, best: Assignment) -> None:
-        """Begin the next run at what the last one found."""
-        self.model.clear_hints()
+    def hint_first(self) -> None:
+        """Begin the first run at a guess."""
+        chosen, cores = guess(self.problem, self.wanted())
         for (guest, index, address), variable in self.take.items():
-            self.model.add_hint(variable, best.chosen[guest, index].count(address))
-        for variables, values in ((self.cores, best.cores), (self.memory, best.memory)):
-            for key, variable in variables.items():
-                self.model.add_hint(variable, values[key])
+            self.model.add_hint(variable, chosen[guest, index][address])
+        for key, variable in self.cores.items():
+            self.model.add_hint(variable, cores[key])
+
+    def hint(self, solution: Sequence[int]) -> None:
+        """Begin the next run at what the last one found, by number of variable."""
+        self.model.clear_hints()
+        for number, value in enumerate(solution):
+            self.model.add_hint(self.model.get_int_var_from_proto_index(number), value)
 
     def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
         """Each candidate of a guest's wishes with whether it is taken."""

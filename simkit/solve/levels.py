@@ -51,6 +51,7 @@ def _broken(encoding: Encoding) -> Level:
         some = encoding.positive(takers, len(gpus))
         every = encoding.model.new_bool_var("")
         encoding.model.add(sum(takers) >= len(gpus) * every)
+        encoding.model.add(sum(takers) <= len(gpus) - 1 + every)
         terms.append(some - every)
     return Level(BROKEN, tuple(terms), len(terms))
 

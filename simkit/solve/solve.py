@@ -86,7 +86,7 @@ def _because(problem: Problem, answer: Assignment) -> Iterator[str]:
         away = figures[AWAY]
         every = all(any(request.kind is Kind.GPU for request in guest.devices) for guest in problem.workload.guests)
         homes = "GPUs" if every else "GPUs or devices"
-        some = f"{away * problem.threads} CPUs are away from their guest's {homes}, {least}"
+        some = f"{'' if answer.proven else 'at most '}{away * problem.threads} CPUs are away from their guest's {homes}, {least}"
         yield some if away else f"every CPU is on a NUMA node of its guest's {homes}"
     if not answer.proven:
         yield "the engine's limit was hit: there may be a better plan"
