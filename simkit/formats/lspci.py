@@ -152,7 +152,7 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
     return Function(
         block.address, RootBus(block.address.domain, block.address.bus), named.vendor_id, named.device_id, named.class_code, named.revision,
         None if subsystem == (0, 0) else subsystem, named.name, port, multifunction=_NO_HEADER, bus_range=facts.get("bus_range"),
-        link=facts.get("link", _silent_link(said, port)), acs=facts.get("acs", silent), ats=facts.get("ats", silent),
+        link=_link(said, port), acs=facts.get("acs", silent), ats=facts.get("ats", silent),
         ari=facts.get("ari", False if silent is None else silent), sriov=facts.get("sriov", silent), bars=_bars(said, whole, why),
         numa_node=facts.get("numa_node", _absent("numa_node", whole)), iommu_group=facts.get("iommu_group", _absent("iommu_group", whole)),
         driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS)
@@ -167,10 +167,11 @@ def _unread(block: Block, said: Said) -> Unknown | None:
     return None if said.depth or said.listed else _TERSE
 
 
-def _silent_link(said: Said, port: PortType | None | Unknown) -> Unknown | None:
+def _link(said: Said, port: PortType | None | Unknown) -> Any:
+    """What is integrated into the root complex has no link: lspci before 3.2 prints registers of it, and 3.13 those of a CXL 1.1 device's port."""
     if isinstance(port, Unknown):
-        return port
-    return None if port in _LINKLESS else REGISTERS if said.depth == 1 else _NO_REGISTER
+        return said.facts.get("link", port)
+    return None if port in _LINKLESS else said.facts.get("link", REGISTERS if said.depth == 1 else _NO_REGISTER)
 
 
 def _bars(said: Said, whole: _Whole, why: Unknown | None) -> Any:

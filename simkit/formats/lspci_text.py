@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simkit.formats.lines import Faults
@@ -25,6 +25,8 @@ _PORTS = (
     ("Root Complex Event Collector", PortType.RC_EVENT_COLLECTOR),
     ("PCI/PCI-X Bridge", PortType.PCIE_TO_PCI_BRIDGE), ("PCI/PCI-X to PCI Express Bridge", PortType.PCI_TO_PCIE_BRIDGE),
 )
+_CAPABILITIES = (("Express ", "express"), ("Access Control Services", "acs"), ("Address Translation Service", "ats"),
+                 ("Alternative Routing-ID Interpretation", "ari"), ("Single Root I/O Virtualization", "sriov"))
 _EXPRESS = re.compile(r"Express (?:\(v\d+\) )?(.*?)(?: \(Slot[+-]\))?(?:,.*| IRQ.*)?")
 _CAPABILITY = re.compile(r"Capabilities: (?:\[([0-9a-f]{2,3})(?: v(\d+))?\] )?(.*)")
 _LINK = re.compile(r"(LnkCap|LnkSta):\s+(?:Port #\d+, )?Speed (unknown|[\d.]{1,6}GT/s)(?: \(\w+\))?, Width x(\d{1,3})(?: \(\w+\))?(?:,.*)?")
@@ -69,12 +71,13 @@ def read(block: Block, faults: Faults) -> Said:
 
 
 class _Reader:
-    """Walks the lines; what a line means depends on the capability that it stands below."""
+    """Walks the lines; what a line means depends on the capability that it stands below. Of two of a kind the first counts (`pci_find_capability`)."""
 
     def __init__(self, said: Said, faults: Faults) -> None:
         self.said = said
         self.faults = faults
         self.capability = ""
+        self.seen: set[str] = set()
         self.links: dict[str, tuple[float | Unknown, int | Unknown]] = {}
         self.acs: dict[str, AcsBits] = {}
         self.virtual: dict[str, Any] = {}
@@ -106,16 +109,16 @@ class _Reader:
         self.capability = words
         self.said.denied |= words.startswith("<access denied")
         self.said.extended |= found[1] is not None and len(found[1]) == 3
-        if words.startswith("Express "):
-            self._express(number, words)
-        elif words.startswith("Subsystem: "):
+        if words.startswith("Subsystem: ") and "bus_range" in self.said.facts and "subsystem" not in self.said.facts:
             self._fact(number, "subsystem", subsystem(words.partition(": ")[2]))
-        for begin, name in (("Express ", "express"), ("Access Control Services", "acs"), ("Address Translation Service", "ats"),
-                            ("Alternative Routing-ID Interpretation", "ari"), ("Single Root I/O Virtualization", "sriov")):
-            if words.startswith(begin):
-                self.capability = name
-                if name in ("acs", "ats", "ari", "sriov"):
-                    self._fact(number, name, {"acs": Acs(REGISTERS, REGISTERS), "ats": Ats(REGISTERS), "ari": True, "sriov": REGISTERS}[name])
+        name = next((name for begin, name in _CAPABILITIES if words.startswith(begin)), "")
+        if name and name not in self.seen:
+            self.seen.add(name)
+            self.capability = name
+            if name == "express":
+                self._express(number, words)
+            else:
+                self._fact(number, name, {"acs": Acs(REGISTERS, REGISTERS), "ats": Ats(REGISTERS), "ari": True, "sriov": REGISTERS}[name])
 
     def _express(self, number: int, words: str) -> None:
         found = _EXPRESS.fullmatch(words)
@@ -232,8 +235,10 @@ class _Reader:
         self.virtual |= {name: int(value, 16 if name == "vf_device_id" else 10) for name, value in zip(names, found.groups(), strict=True)}
 
     def finish(self) -> Said:
-        """Put together what stands in several lines."""
-        facts = self.said.facts
+        """Put together what stands in several lines; the last register of a function has no upper half (PCIe 6.0 §7.5.1.2.1)."""
+        facts, last = self.said.facts, 1 if "bus_range" in self.said.facts else 5
+        if last in self.said.bars and self.said.bars[last].kind is BarKind.MEM64:
+            self.said.bars[last] = replace(self.said.bars[last], kind=BarKind.MEM32)
         if self.links:
             now, most = self.links.get("LnkSta", (UNKNOWN, UNKNOWN)), self.links.get("LnkCap", (UNKNOWN, UNKNOWN))
             facts["link"] = Link(*now, *most) if any(not isinstance(fact, Unknown) for fact in (*now, *most)) else _NO_LINK

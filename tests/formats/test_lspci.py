@@ -196,6 +196,21 @@ def test_links(most, now, link):
     assert at(parse(text), "00:01.0").link == link
 
 
+def test_of_two_capabilities_of_a_kind_the_first_counts():
+    text = ("00:06.1 0200: 8086:1572\n\tControl: I/O-\n\tRegion 5: Memory at <unassigned> (64-bit, prefetchable)\n\tCapabilities: [a0] Express (v2) Endpoint, MSI 00\n"
+            "\t\tLnkCap:\tPort #0, Speed 8GT/s, Width x8, ASPM L0s\n\tCapabilities: [b0] Express (v2) Root Port (Slot+), MSI 00\n\t\tLnkCap:\tPort #0, Speed 2.5GT/s, Width x1, ASPM L0s\n"
+            "\tCapabilities: [c0] Subsystem: Device [1af4:1100]\n")
+    found = at(parse(text), "00:06.1")
+    assert found.port_type is PortType.ENDPOINT and found.link.max_width == 8
+    assert isinstance(found.subsystem, Unknown), "only a bridge has its subsystem there"
+    assert found.bars == (Bar(5, BarKind.MEM32, UNKNOWN, True),), "no register is left for the upper half"
+
+
+def test_what_is_integrated_has_no_link():
+    text = "00:06.1 0200: 8086:1572\n\tControl: I/O-\n\tCapabilities: [a0] Express (v2) Root Complex Integrated Endpoint, MSI 00\n\t\tLnkCap:\tPort #0, Speed 2.5GT/s, Width x1, ASPM L0s\n"
+    assert at(parse(text), "00:06.1").link is None
+
+
 @pytest.mark.parametrize(("text", "found"), [
     ("Intel Corporation Device 9d10", (0x8086, 0x9D10, None)), ("Device 8086:6f00", (0x8086, 0x6F00, None)), ("10de:2330", (0x10DE, 0x2330, None)),
     ("NVIDIA Corporation GH100 [H100 SXM5 80GB] [10de:2330]", (0x10DE, 0x2330, "NVIDIA Corporation GH100 [H100 SXM5 80GB]")), ("Device [1e0f:0013]", (0x1E0F, 0x13, None)),
