@@ -15,7 +15,7 @@ from simkit.model.numa import CpuSet
 
 E = TypeVar("E", bound=Enum)
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _WHOLE = re.compile(r"-?[0-9]{1,24}|0[xX][0-9a-fA-F]{1,24}")
 _SIZE = re.compile(r"([0-9]{1,20})\s*(?:([KMGT])i?B|B)?")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -38,7 +38,7 @@ def text(node: Node, _path: str = "", _context: Context | None = None) -> str:
     """One line of text. Control characters are refused: names and sentences end up on terminals."""
     given = scalar(node)
     if _CONTROL.search(given):
-        raise Refused(f"{given!r} holds control characters", "write it on one line, without line breaks, tabs and escapes")
+        raise Refused(f"{given!r} holds control characters", "write it on one line, without line breaks and escapes")
     return given
 
 

@@ -69,7 +69,7 @@ def test_strangers_are_named(tmp_path: Path, content: bytes, words: str) -> None
 
 def test_a_reader_can_be_forced(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("name: h\n")
-    with pytest.raises(SimkitError, match="does not say `simkit: host/1`"):
+    with pytest.raises(SimkitError, match="does not say what it is"):
         open_host(str(tmp_path / "x"), reader="native")
     with pytest.raises(UnreadableSource, match="no reader 'dmidecode'"):
         open_host(str(tmp_path / "x"), reader="dmidecode")
