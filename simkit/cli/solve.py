@@ -90,7 +90,7 @@ def describe(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> str
             if answer.relaxations:
                 lines += ["feasible if, smallest change first:", fold([relaxation.text for relaxation in answer.relaxations])]
             else:
-                lines.append("no change of one or two wishes makes it feasible")
+                lines.append("no change that was tried makes it feasible")
             return "\n".join(lines)
     return f"undecided: {answer.reason}"
 

@@ -82,6 +82,10 @@ def _device(node: Node, path: str, context: Context) -> DeviceRequest:
     fields.done()
     if pinned and len(pinned) != found.count:
         context.fault(f"count is {found.count}, {len(pinned)} are pinned", node.line, "pin all of them or none")
+    for address in sorted({address for address in pinned if pinned.count(address) > 1}):
+        context.fault(f"{address} is pinned twice", node.line, "name each device once")
+    if found.kind is Kind.BRIDGE:
+        context.fault("bridges are not handed out: a guest gets ports of its own", node.line, "ask for the devices below it")
     return found
 
 

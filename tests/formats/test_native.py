@@ -112,6 +112,14 @@ def test_a_workload_says_what_is_wrong_with_it() -> None:
         assert any(f"w.yaml:{line}:" in each and words in each for each in found.splitlines()), (line, words, found)
 
 
+def test_a_device_is_pinned_once_and_a_bridge_is_no_device() -> None:
+    text = "simkit: workload/1\nname: w\nguests:\n  a:\n    devices:\n      - {kind: gpu, pinned: [0000:03:00.0, 0000:03:00.0]}\n      - {kind: bridge}\n"
+    with pytest.raises(MalformedDocument) as caught:
+        load_workload(text, source="w.yaml")
+    assert "w.yaml:6: 0000:03:00.0 is pinned twice" in str(caught.value)
+    assert "w.yaml:7: bridges are not handed out" in str(caught.value)
+
+
 def test_a_policy_that_would_pass_everything_is_refused() -> None:
     with pytest.raises(MalformedDocument, match="would pass everything"):
         load_policy("simkit: policy/1\nname: p\nrules: []\n", source="p.yaml")
