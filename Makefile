@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test slow wheel-test lint types bench notebooks docs lock regold clean
+.PHONY: help setup system demo test slow lab wheel-test lint types bench notebooks docs lock regold clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ test: $(STAMP) system ## the everyday tests
 slow: $(STAMP) system ## the tests that need minutes, and every reader fuzzed deeply
 	$(PYTEST) -m "slow or lab or deep"
 	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 -k "break or breaks"
+
+lab: $(STAMP) system ## stock kernels booted on emulated machines: make lab COUNT=200
+	@scripts/lab-kernels
+	LAB_COUNT=$(COUNT) $(PYTEST) -s -m lab tests/emulated
 
 wheel-test: $(STAMP) ## the wheel alone, in an empty environment
 	$(PYTEST) tests/test_wheel.py

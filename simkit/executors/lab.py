@@ -56,6 +56,16 @@ class Lab:
         """
         return self.kernel if isinstance(self.kernel, Kernel) else find(self.kernel, self.kernels, amd=amd)
 
+    def check(self, *, amd: bool = False) -> None:
+        """Look whether all is there that a boot needs.
+
+        Raises:
+            LabUnavailable: something is missing; the text says what, and how to get it.
+        """
+        self._devices()
+        find_busybox(self.busybox)
+        self.find_kernel(amd=amd)
+
     def machine(self, host: Host) -> Machine:
         """An emulated machine like `host`, for this lab's kernel and QEMU.
 

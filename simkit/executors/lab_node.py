@@ -21,9 +21,10 @@ _MOST_WRITE = 4096
 class LabNode:
     """`Node` over a machine's serial port. One `write` is one system call of the machine's kernel, whose errno comes back."""
 
-    def __init__(self, console: Console) -> None:
-        """The console stays its owner's to close."""
+    def __init__(self, console: Console, scratch: str = "/tmp/node") -> None:
+        """The console stays its owner's to close. Files whose names begin with `scratch` hold what is on its way."""
         self._console = console
+        self._scratch = scratch
 
     @property
     def name(self) -> str:
@@ -33,7 +34,7 @@ class LabNode:
     def read(self, path: str, limit_bytes: int = ATTRIBUTE_BYTES) -> bytes | None:
         """As `Node.read`."""
         place = _quoted(path)
-        status, printed = self._run(f"[ -e {place} ] || exit {_MISSING}; head -c {limit_bytes} {place} >/tmp/r || exit; base64 -w 0 /tmp/r")
+        status, printed = self._run(f"[ -e {place} ] || exit {_MISSING}; head -c {limit_bytes} {place} >{self._scratch}.r || exit; base64 -w 0 {self._scratch}.r")
         if status == _MISSING:
             return None
         if status:
@@ -50,8 +51,8 @@ class LabNode:
             raise refusal(errno.EINVAL, path, f"{len(data)} bytes in one write", remedy=f"sysfs takes {_MOST_WRITE}")
         octets = "".join(f"\\{byte:03o}" for byte in data)
         status, printed = self._run(
-            f"[ -e {place} ] || exit {_MISSING}; [ -d {place} ] && exit {_FOLDER}; printf '{octets}' >/tmp/w; "
-            f"dd if=/tmp/w of={place} bs={max(1, len(data))} seek={offset} oflag=seek_bytes conv=notrunc 2>/tmp/e || {{ cat /tmp/e; exit 1; }}")
+            f"[ -e {place} ] || exit {_MISSING}; [ -d {place} ] && exit {_FOLDER}; printf '{octets}' >{self._scratch}.w; "
+            f"dd if={self._scratch}.w of={place} bs={max(1, len(data))} seek={offset} oflag=seek_bytes conv=notrunc 2>{self._scratch}.e || {{ cat {self._scratch}.e; exit 1; }}")
         match status:
             case 0:
                 return
