@@ -5,19 +5,16 @@ One worker, a fixed seed and a limit on deterministic time, not on the clock: th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.model.address import Address
-from simkit.model.function import Kind
-from simkit.model.route import PeerClass
-from simkit.model.workload import GuestRequest, Share
+from simkit.solve.encoding import Encoding
 from simkit.solve.greedy import guess
 from simkit.solve.labels import Label, What
 from simkit.solve.levels import Level, levels
-from simkit.solve.problem import Problem, Wish
+from simkit.solve.problem import Problem
 from simkit.solve.room import at_most, ports
 
 LIMIT = 30.0
@@ -26,7 +23,6 @@ LIMIT = 30.0
 POLISH = 1.0
 """Deterministic time for each run that makes a plan better; where it does not suffice, the best found stands and says so."""
 
-_MEMORY_UNIT = 1 << 20
 _WIDEST = 1 << 24
 """How large one weighted sum of levels may grow (its relaxation is solved in floating point); what is beyond is minimised in a further run."""
 
@@ -63,12 +59,13 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
 
     encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
     encoding.build()
+    _limits(encoding)
     wanted = levels(encoding) if optimise else []
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = limit
-    encoding.hint_first()
+    _hint_first(encoding)
     solver.parameters.fix_variables_to_their_hinted_value = True
     status = solver.solve(encoding.model)
     solver.parameters.fix_variables_to_their_hinted_value = False
@@ -78,16 +75,16 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
         return Impossible()
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return OutOfTime(limit)
-    best = encoding.read(solver, wanted)
+    best = _read(encoding, solver, wanted)
     solution, proven = list(solver.response_proto.solution), True
     solver.parameters.max_deterministic_time = min(limit, POLISH)
     for stage in _stages(wanted):
-        encoding.hint(solution)
+        _hint(encoding, solution)
         encoding.model.minimize(_weighted(stage))
         status = solver.solve(encoding.model)
         proven = proven and status == cp_model.OPTIMAL
         if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            best, solution = encoding.read(solver, wanted), list(solver.response_proto.solution)
+            best, solution = _read(encoding, solver, wanted), list(solver.response_proto.solution)
         found = dict(best.levels)
         for level in stage:
             encoding.model.add(level.expression() <= found[level.name])
@@ -115,211 +112,38 @@ def _weighted(stage: list[Level]) -> Any:
     return sum(total)
 
 
-@dataclass(slots=True)
-class Encoding:
-    """Variables and constraints: `take` by guest, request and function, `cores` and `memory` by guest and NUMA node."""
+def _limits(encoding: Encoding) -> None:
+    """Root ports, switch ports and bridges of the guests' trees, as `simkit.solve.topology` will build them."""
+    for guest in encoding.problem.workload.guests:
+        if Label(guest.name, What.LIMITS) in encoding.active:
+            for sum_of_ports, most in at_most(ports(encoding, guest)):
+                encoding.model.add(sum_of_ports <= most)
 
-    problem: Problem
-    active: frozenset[Label]
-    model: Any
-    take: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
-    cores: dict[tuple[str, int], Any] = field(default_factory=dict)
-    memory: dict[tuple[str, int], Any] = field(default_factory=dict)
-    _used: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
-    _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
-    _wanted: list[Wish] = field(init=False)
-    _serving: dict[tuple[Address, Share], list[Wish]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Which wishes there are, and which of them a function could serve."""
-        leaning = {wish.guest for wish in self._near_ones()}
-        self._wanted = []
-        for wish in self.problem.wishes:
-            if self._on(wish, What.COUNT):
-                self._wanted.append(wish)
-            elif wish.request.kind is Kind.GPU and wish.guest in leaning:
-                self._wanted.append(self.problem.open(wish))
-        for wish in self._wanted:
-            for address in wish.candidates:
-                self._serving.setdefault((address, wish.request.share), []).append(wish)
+def _read(encoding: Encoding, solver: Any, wanted: list[Level]) -> Assignment:
+    """The engine's answer in the model's words."""
+    chosen: dict[tuple[str, int], tuple[Address, ...]] = {}
+    for wish in encoding.wanted():
+        found = [address for address in wish.candidates for _ in range(solver.value(encoding.take[wish.guest, wish.index, address]))]
+        chosen[wish.guest, wish.index] = tuple(found)
+    figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
+    return Assignment(chosen, _values(solver, encoding.cores), _values(solver, encoding.memory), figures)
 
-    def build(self) -> None:
-        """Everything that must hold."""
-        for wish in self.wanted():
-            self._count(wish)
-            self._peers(wish)
-        for wish in self.wanted():
-            self._near(wish)
-        self._exclusive()
-        self._whole_groups()
-        self._processors()
-        for guest in self.problem.workload.guests:
-            if Label(guest.name, What.LIMITS) in self.active:
-                self._limits(guest)
 
-    def wanted(self) -> list[Wish]:
-        """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.
+def _hint_first(encoding: Encoding) -> None:
+    """Begin the first run at a guess."""
+    chosen, cores = guess(encoding.problem, encoding.wanted())
+    for (guest, index, address), variable in encoding.take.items():
+        encoding.model.add_hint(variable, chosen[guest, index][address])
+    for key, variable in encoding.cores.items():
+        encoding.model.add_hint(variable, cores[key])
 
-        So leaving a constraint out never makes the rest harder to serve.
-        """
-        return self._wanted
 
-    def most(self, wish: Wish) -> int:
-        """How many a wish takes at most: as many as it asks for, or where that is left open one for each device that wants to be near."""
-        if self._on(wish, What.COUNT):
-            return wish.request.count
-        return sum(other.request.count for other in self._near_ones() if other.guest == wish.guest)
-
-    def _near_ones(self) -> list[Wish]:
-        return [wish for wish in self.problem.wishes if wish.request.near is not None and self._on(wish, What.COUNT) and self._on(wish, What.NEAR)]
-
-    def _on(self, wish: Wish, what: What) -> bool:
-        return Label(wish.guest, what, wish.index) in self.active
-
-    def _count(self, wish: Wish) -> None:
-        for address in wish.candidates:
-            key = (wish.guest, wish.index, address)
-            self.take[key] = self.model.new_int_var(0, self.problem.room(wish, address), f"{wish.guest}.{wish.index}.{address}")
-        total = sum(self.take[wish.guest, wish.index, address] for address in wish.candidates)
-        self.model.add(total == wish.request.count if self._on(wish, What.COUNT) else total <= self.most(wish))
-
-    def used(self, wish: Wish, address: Address) -> Any:
-        """1 exactly where the wish takes at least one of a candidate."""
-        key = (wish.guest, wish.index, address)
-        if self.problem.room(wish, address) <= 1:
-            return self.take[key]
-        if key not in self._used:
-            self._used[key] = self.positive([self.take[key]], self.problem.room(wish, address))
-        return self._used[key]
-
-    def positive(self, variables: list[Any], most: int) -> Any:
-        """1 exactly where the sum of variables, at most `most`, is above 0."""
-        used = self.model.new_bool_var("")
-        self.model.add(sum(variables) >= used)
-        self.model.add(sum(variables) <= most * used)
-        return used
-
-    def _peers(self, wish: Wish) -> None:
-        bound = wish.request.peers
-        if bound is None or not self._on(wish, What.PEERS):
-            return
-        if bound < PeerClass.PIX:
-            for address in wish.candidates:
-                self.model.add(self.take[wish.guest, wish.index, address] <= 1)
-        for a, b in combinations(wish.candidates, 2):
-            if self.problem.facts.nearness(a, b) > bound:
-                self.model.add(self.used(wish, a) + self.used(wish, b) <= 1)
-
-    def gpus_of(self, guest: str) -> dict[Address, list[Any]]:
-        """How many of each GPU a guest's requests take."""
-        gpus: dict[Address, list[Any]] = {}
-        for wish in self.wanted():
-            if wish.guest == guest and wish.request.kind is Kind.GPU:
-                for address in wish.candidates:
-                    gpus.setdefault(address, []).append(self.take[wish.guest, wish.index, address])
-        return gpus
-
-    def _near(self, wish: Wish) -> None:
-        """One GPU of the guest for each device taken, within the class: a flow from devices to GPUs."""
-        bound = wish.request.near
-        if bound is None or not self._on(wish, What.NEAR):
-            return
-        gpus = self.gpus_of(wish.guest)
-        facts = self.problem.facts
-        pairs = {(address, gpu): self.model.new_int_var(0, wish.request.count, "")
-                 for address in wish.candidates for gpu in gpus if facts.nearness(address, gpu) <= bound}
-        for address in wish.candidates:
-            self.model.add(sum(pair for (device, _), pair in pairs.items() if device == address) == self.take[wish.guest, wish.index, address])
-        for gpu, taken in gpus.items():
-            self.model.add(sum(pair for (_, mate), pair in pairs.items() if mate == gpu) <= sum(taken))
-
-    def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
-        """1 for each wish that takes (some of) a function."""
-        return [self.used(wish, address) for wish in self._serving.get((address, share), ()) if guest is None or wish.guest == guest]
-
-    def _exclusive(self) -> None:
-        """A physical function goes to one wish, and then has no virtual functions to give."""
-        for address in sorted({address for address, _ in self._serving}):
-            whole = self.takers(address, Share.PF)
-            if whole:
-                self.model.add(sum(whole) <= 1)
-            parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.VF), ())]
-            if parts:
-                total = len(self.problem.facts.virtual[address])
-                self.model.add(sum(parts) + total * sum(whole) <= total)
-
-    def owns(self, group: Address, guest: str) -> Any:
-        """1 exactly where a guest has physical functions of an IOMMU group, and so all of it; `group` is its lowest function."""
-        if (group, guest) not in self._owners:
-            takers = [taker for address in self.problem.facts.members[group] for taker in self.takers(address, Share.PF, guest)]
-            self._owners[group, guest] = self.positive(takers, len(takers)) if len(takers) > 1 else takers[0] if takers else 0
-        return self._owners[group, guest]
-
-    def _whole_groups(self) -> None:
-        """A group goes to one guest; where one of its functions stays for its virtual functions, none of the group goes."""
-        for group in self.problem.groups():
-            if Label("", What.GROUP, group=group) not in self.active:
-                continue
-            owners = [self.owns(group, guest.name) for guest in self.problem.workload.guests]
-            self.model.add(sum(owners) <= 1)
-            for address in self.problem.facts.members[group]:
-                for part in self.takers(address, Share.VF):
-                    self.model.add(part + sum(owners) <= 1)
-
-    def _processors(self) -> None:
-        """Whole cores by NUMA node, and memory; no CPUs without memory beside them."""
-        nodes = self.problem.nodes
-        for guest in self.problem.workload.guests if nodes else ():
-            if Label(guest.name, What.CPUS) in self.active:
-                wanted = -(-guest.cpus // self.problem.threads)
-                for number, cores, _ in nodes:
-                    self.cores[guest.name, number] = self.model.new_int_var(0, min(cores, wanted), f"{guest.name}.cores.{number}")
-                self.model.add(sum(self.cores[guest.name, number] for number, _, _ in nodes) == wanted)
-            if Label(guest.name, What.MEMORY) in self.active and all(room is not None for _, _, room in nodes):
-                units = -(-guest.memory_bytes // _MEMORY_UNIT)
-                for number, _, room in nodes:
-                    self.memory[guest.name, number] = self.model.new_int_var(0, min((room or 0) // _MEMORY_UNIT, units), f"{guest.name}.memory.{number}")
-                self.model.add(sum(self.memory[guest.name, number] for number, _, _ in nodes) == units)
-        for number, cores, room in nodes:
-            self.model.add(sum(variable for (_, at), variable in self.cores.items() if at == number) <= cores)
-            self.model.add(sum(variable for (_, at), variable in self.memory.items() if at == number) <= (room or 0) // _MEMORY_UNIT)
-        for key in self.cores.keys() & self.memory.keys():
-            self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
-
-    def _limits(self, guest: GuestRequest) -> None:
-        """Root ports, switch ports and bridges of the guest's tree, as `simkit.solve.topology` will build it."""
-        for sum_of_ports, most in at_most(ports(self, guest)):
-            self.model.add(sum_of_ports <= most)
-
-    def read(self, solver: Any, wanted: list[Level]) -> Assignment:
-        """The engine's answer in the model's words."""
-        chosen: dict[tuple[str, int], tuple[Address, ...]] = {}
-        for wish in self.wanted():
-            found = [address for address in wish.candidates for _ in range(solver.value(self.take[wish.guest, wish.index, address]))]
-            chosen[wish.guest, wish.index] = tuple(found)
-        figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
-        return Assignment(chosen, _values(solver, self.cores), _values(solver, self.memory), figures)
-
-    def hint_first(self) -> None:
-        """Begin the first run at a guess."""
-        chosen, cores = guess(self.problem, self.wanted())
-        for (guest, index, address), variable in self.take.items():
-            self.model.add_hint(variable, chosen[guest, index][address])
-        for key, variable in self.cores.items():
-            self.model.add_hint(variable, cores[key])
-
-    def hint(self, solution: Sequence[int]) -> None:
-        """Begin the next run at what the last one found, by number of variable."""
-        self.model.clear_hints()
-        for number, value in enumerate(solution):
-            self.model.add_hint(self.model.get_int_var_from_proto_index(number), value)
-
-    def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
-        """Each candidate of a guest's wishes with whether it is taken."""
-        for wish in self.wanted():
-            if wish.guest == guest:
-                for address in wish.candidates:
-                    yield address, self.used(wish, address)
+def _hint(encoding: Encoding, solution: Sequence[int]) -> None:
+    """Begin the next run at what the last one found, by number of variable."""
+    encoding.model.clear_hints()
+    for number, value in enumerate(solution):
+        encoding.model.add_hint(encoding.model.get_int_var_from_proto_index(number), value)
 
 
 def _values(solver: Any, variables: dict[tuple[str, int], Any]) -> dict[tuple[str, int], int]:

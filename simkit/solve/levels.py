@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simkit.model.address import Address
 from simkit.model.workload import GuestRequest, Share
-
-if TYPE_CHECKING:
-    from simkit.solve.cpsat import Encoding
+from simkit.solve.encoding import Encoding
 
 BROKEN, REACH, AWAY, NODES, UNEVEN, ADDRESSES = (
     "switches left partly used", "switches, ports and NUMA nodes that guests' devices are spread over", "cores away from the guest's GPUs",

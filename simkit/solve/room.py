@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.workload import GuestRequest, Share, Topology
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, RESERVED_SLOTS, ROOT_BUS_SLOTS
-
-if TYPE_CHECKING:
-    from simkit.solve.cpsat import Encoding
+from simkit.solve.encoding import Encoding
 
 ON_PORTS = (Kind.GPU, Kind.NIC, Kind.NVME, Kind.STORAGE, Kind.NVSWITCH)
 """Companions of these kinds get ports; others (a card's audio, USB) are conventional devices on a PCIe-to-PCI bridge: slots, no I/O windows (kata-vra.md)."""

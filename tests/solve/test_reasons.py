@@ -1,7 +1,10 @@
 """Why there is no plan: every necessary part is named, nothing else is, and what is said of it is so."""
 
+from dataclasses import replace
+
 from simkit.formats.source import open_host
 from simkit.formats.workload import load_workload
+from simkit.model.address import Address
 from simkit.model.host import Host
 from simkit.model.workload import Workload
 from simkit.solve.answer import Infeasible, Planned
@@ -33,8 +36,10 @@ def test_a_pinned_device_is_told_by_address() -> None:
     assert told(workload('a: {devices: [{kind: gpu, pinned: ["04:00.0"]}]}'), host) == ["a asks for GPU 0000:04:00.0; 0000:04:00.0 is ConnectX-7 (nic)"]
     assert told(workload('a: {devices: [{kind: nic, pinned: ["22:00.0"]}]}'), host) == [
         "a asks for NIC 0000:22:00.0; 0000:22:00.0 is the host's session NIC, default route"]
-    assert told(workload('a: {devices: [{kind: gpu, pinned: ["03:00.0", "03:00.0"]}]}'), host) == [
-        "a asks for GPUs 0000:03:00.0 and 0000:03:00.0; 0000:03:00.0 is named 2 times"]
+    twice = workload("a: {devices: [{kind: gpu, count: 2}]}")
+    (guest,), gpu = twice.guests, Address.parse("03:00.0")
+    twice = replace(twice, guests=(replace(guest, devices=(replace(guest.devices[0], pinned=(gpu, gpu)),)),))
+    assert told(twice, host) == ["a asks for GPUs 0000:03:00.0 and 0000:03:00.0; 0000:03:00.0 is named 2 times"]
 
 
 def test_a_guest_is_told_what_serves_which_request() -> None:

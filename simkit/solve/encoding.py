@@ -1,0 +1,194 @@
+"""A problem as variables and linear constraints, for an engine that has the methods of CP-SAT's model. Knows no engine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from simkit.model.address import Address
+from simkit.model.function import Kind
+from simkit.model.route import PeerClass
+from simkit.model.workload import Share
+from simkit.solve.labels import Label, What
+from simkit.solve.problem import Problem, Wish
+
+MEMORY_UNIT = 1 << 20
+"""Bytes that memory is counted in."""
+
+
+@dataclass(slots=True)
+class Encoding:
+    """Variables and constraints: `take` by guest, request and function, `cores` and `memory` by guest and NUMA node."""
+
+    problem: Problem
+    active: frozenset[Label]
+    model: Any
+    take: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
+    cores: dict[tuple[str, int], Any] = field(default_factory=dict)
+    memory: dict[tuple[str, int], Any] = field(default_factory=dict)
+    _used: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
+    _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
+    _wanted: list[Wish] = field(init=False)
+    _serving: dict[tuple[Address, Share], list[Wish]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Which wishes there are, and which of them a function could serve."""
+        leaning = {wish.guest for wish in self._near_ones()}
+        self._wanted = []
+        for wish in self.problem.wishes:
+            if self._on(wish, What.COUNT):
+                self._wanted.append(wish)
+            elif wish.request.kind is Kind.GPU and wish.guest in leaning:
+                self._wanted.append(self.problem.open(wish))
+        for wish in self._wanted:
+            for address in wish.candidates:
+                self._serving.setdefault((address, wish.request.share), []).append(wish)
+
+    def build(self) -> None:
+        """Everything that must hold."""
+        for wish in self.wanted():
+            self._count(wish)
+            self._peers(wish)
+        for wish in self.wanted():
+            self._near(wish)
+        self._exclusive()
+        self._whole_groups()
+        self._processors()
+
+    def wanted(self) -> list[Wish]:
+        """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.
+
+        So leaving a constraint out never makes the rest harder to serve.
+        """
+        return self._wanted
+
+    def most(self, wish: Wish) -> int:
+        """How many a wish takes at most: as many as it asks for, or where that is left open one for each device that wants to be near."""
+        if self._on(wish, What.COUNT):
+            return wish.request.count
+        return sum(other.request.count for other in self._near_ones() if other.guest == wish.guest)
+
+    def _near_ones(self) -> list[Wish]:
+        return [wish for wish in self.problem.wishes if wish.request.near is not None and self._on(wish, What.COUNT) and self._on(wish, What.NEAR)]
+
+    def _on(self, wish: Wish, what: What) -> bool:
+        return Label(wish.guest, what, wish.index) in self.active
+
+    def _count(self, wish: Wish) -> None:
+        for address in wish.candidates:
+            key = (wish.guest, wish.index, address)
+            self.take[key] = self.model.new_int_var(0, self.problem.room(wish, address), f"{wish.guest}.{wish.index}.{address}")
+        total = sum(self.take[wish.guest, wish.index, address] for address in wish.candidates)
+        self.model.add(total == wish.request.count if self._on(wish, What.COUNT) else total <= self.most(wish))
+
+    def used(self, wish: Wish, address: Address) -> Any:
+        """1 exactly where the wish takes at least one of a candidate."""
+        key = (wish.guest, wish.index, address)
+        if self.problem.room(wish, address) <= 1:
+            return self.take[key]
+        if key not in self._used:
+            self._used[key] = self.positive([self.take[key]], self.problem.room(wish, address))
+        return self._used[key]
+
+    def positive(self, variables: list[Any], most: int) -> Any:
+        """1 exactly where the sum of variables, at most `most`, is above 0."""
+        used = self.model.new_bool_var("")
+        self.model.add(sum(variables) >= used)
+        self.model.add(sum(variables) <= most * used)
+        return used
+
+    def _peers(self, wish: Wish) -> None:
+        bound = wish.request.peers
+        if bound is None or not self._on(wish, What.PEERS):
+            return
+        if bound < PeerClass.PIX:
+            for address in wish.candidates:
+                self.model.add(self.take[wish.guest, wish.index, address] <= 1)
+        for a, b in combinations(wish.candidates, 2):
+            if self.problem.facts.nearness(a, b) > bound:
+                self.model.add(self.used(wish, a) + self.used(wish, b) <= 1)
+
+    def gpus_of(self, guest: str) -> dict[Address, list[Any]]:
+        """How many of each GPU a guest's requests take."""
+        gpus: dict[Address, list[Any]] = {}
+        for wish in self.wanted():
+            if wish.guest == guest and wish.request.kind is Kind.GPU:
+                for address in wish.candidates:
+                    gpus.setdefault(address, []).append(self.take[wish.guest, wish.index, address])
+        return gpus
+
+    def _near(self, wish: Wish) -> None:
+        """One GPU of the guest for each device taken, within the class: a flow from devices to GPUs."""
+        bound = wish.request.near
+        if bound is None or not self._on(wish, What.NEAR):
+            return
+        gpus = self.gpus_of(wish.guest)
+        facts = self.problem.facts
+        pairs = {(address, gpu): self.model.new_int_var(0, wish.request.count, "")
+                 for address in wish.candidates for gpu in gpus if facts.nearness(address, gpu) <= bound}
+        for address in wish.candidates:
+            self.model.add(sum(pair for (device, _), pair in pairs.items() if device == address) == self.take[wish.guest, wish.index, address])
+        for gpu, taken in gpus.items():
+            self.model.add(sum(pair for (_, mate), pair in pairs.items() if mate == gpu) <= sum(taken))
+
+    def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
+        """1 for each wish that takes (some of) a function."""
+        return [self.used(wish, address) for wish in self._serving.get((address, share), ()) if guest is None or wish.guest == guest]
+
+    def _exclusive(self) -> None:
+        """A physical function goes to one wish, and then has no virtual functions to give."""
+        for address in sorted({address for address, _ in self._serving}):
+            whole = self.takers(address, Share.PF)
+            if whole:
+                self.model.add(sum(whole) <= 1)
+            parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.VF), ())]
+            if parts:
+                total = len(self.problem.facts.virtual[address])
+                self.model.add(sum(parts) + total * sum(whole) <= total)
+
+    def owns(self, group: Address, guest: str) -> Any:
+        """1 exactly where a guest has physical functions of an IOMMU group, and so all of it; `group` is its lowest function."""
+        if (group, guest) not in self._owners:
+            takers = [taker for address in self.problem.facts.members[group] for taker in self.takers(address, Share.PF, guest)]
+            self._owners[group, guest] = self.positive(takers, len(takers)) if len(takers) > 1 else takers[0] if takers else 0
+        return self._owners[group, guest]
+
+    def _whole_groups(self) -> None:
+        """A group goes to one guest; where one of its functions stays for its virtual functions, none of the group goes."""
+        for group in self.problem.groups():
+            if Label("", What.GROUP, group=group) not in self.active:
+                continue
+            owners = [self.owns(group, guest.name) for guest in self.problem.workload.guests]
+            self.model.add(sum(owners) <= 1)
+            for address in self.problem.facts.members[group]:
+                for part in self.takers(address, Share.VF):
+                    self.model.add(part + sum(owners) <= 1)
+
+    def _processors(self) -> None:
+        """Whole cores by NUMA node, and memory; no CPUs without memory beside them."""
+        nodes = self.problem.nodes
+        for guest in self.problem.workload.guests if nodes else ():
+            if Label(guest.name, What.CPUS) in self.active:
+                wanted = -(-guest.cpus // self.problem.threads)
+                for number, cores, _ in nodes:
+                    self.cores[guest.name, number] = self.model.new_int_var(0, min(cores, wanted), f"{guest.name}.cores.{number}")
+                self.model.add(sum(self.cores[guest.name, number] for number, _, _ in nodes) == wanted)
+            if Label(guest.name, What.MEMORY) in self.active and all(room is not None for _, _, room in nodes):
+                units = -(-guest.memory_bytes // MEMORY_UNIT)
+                for number, _, room in nodes:
+                    self.memory[guest.name, number] = self.model.new_int_var(0, min((room or 0) // MEMORY_UNIT, units), f"{guest.name}.memory.{number}")
+                self.model.add(sum(self.memory[guest.name, number] for number, _, _ in nodes) == units)
+        for number, cores, room in nodes:
+            self.model.add(sum(variable for (_, at), variable in self.cores.items() if at == number) <= cores)
+            self.model.add(sum(variable for (_, at), variable in self.memory.items() if at == number) <= (room or 0) // MEMORY_UNIT)
+        for key in self.cores.keys() & self.memory.keys():
+            self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
+
+    def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
+        """Each candidate of a guest's wishes with whether it is taken."""
+        for wish in self.wanted():
+            if wish.guest == guest:
+                for address in wish.candidates:
+                    yield address, self.used(wish, address)
