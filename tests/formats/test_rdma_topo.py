@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -54,6 +55,14 @@ def test_a_dump():
     assert port.acs == Acs(AcsBits.SV, AcsBits.SV) and port.iommu_group is None and port.bus_range == BusRange(2, 5)
     assert isinstance(nic.driver, Unknown) and isinstance(host.kernel, Unknown) and "leaves out host and ISA bridges" in host.assumed[0]
     assert str(host.where(nic.path)) == "x.json:10"
+
+
+def test_the_path_tells_the_tree():
+    """A bridge that the dump leaves out is passed over; bus numbers, which would say otherwise, are not asked."""
+    found = records()
+    found[1]["realpath"] = f"{ROOT}/0000:07:01.0/0000:02:00.0"
+    found[0]["config"] = pack(encode(replace(PORT, bus_range=BusRange(9, 9))))
+    assert parse(found).functions[1].parent == PORT.address
 
 
 def test_no_group_anywhere_is_unknown():
