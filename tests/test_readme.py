@@ -15,10 +15,10 @@ from simkit.notebook import Plan
 from simkit.semantics.groups import groups as plan_groups
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"<!-- \$ simkit (?P<command>[^\n]*?)(?: \| head -(?P<lines>\d+))? -->\n\n```text\n(?P<text>.*?)```\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- \$ simkit (?P<command>[^\n]*?)(?: \| (?P<end>head|tail) -(?P<lines>\d+))? -->\n\n```text\n(?P<text>.*?)```\n", re.DOTALL)
 
 
-def printed(command: str, lines: str | None, home: Path) -> str:
+def printed(command: str, end: str | None, lines: str | None, home: Path) -> str:
     """What a command prints, run in an empty folder where plan.json is the plan of the shipped two guests."""
     runner = CliRunner()
     if not (home / "plan.json").exists():
@@ -26,7 +26,8 @@ def printed(command: str, lines: str | None, home: Path) -> str:
     result = runner.invoke(cli, command.split())
     assert result.output, result.exception
     text = result.output.replace(f"{folder()}/", "models/")
-    return "".join(f"{line}\n" for line in text.rstrip().splitlines()[: int(lines) if lines else None])
+    every = text.rstrip().splitlines()
+    return "".join(f"{line}\n" for line in (every if lines is None else every[-int(lines) :] if end == "tail" else every[: int(lines)]))
 
 
 def picture(home: Path) -> str:
@@ -42,7 +43,7 @@ def test_readme_shows_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = README.read_text()
     blocks = list(BLOCK.finditer(text))
     assert len(blocks) >= 4
-    fresh = BLOCK.sub(lambda block: block[0][: block.start("text") - block.start()] + printed(block["command"], block["lines"], tmp_path) + "```\n", text)
+    fresh = BLOCK.sub(lambda block: block[0][: block.start("text") - block.start()] + printed(block["command"], block["end"], block["lines"], tmp_path) + "```\n", text)
     if os.environ.get("REGOLD"):
         README.write_text(fresh)
         (README.parent / "docs").mkdir(exist_ok=True)
