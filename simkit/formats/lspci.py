@@ -25,6 +25,7 @@ from simkit.model.unknown import Unknown, is_known
 _NEEDS_ROOT = Unknown("lspci may not read the capabilities (`<access denied>`): run lspci as root")
 _TERSE = Unknown("lspci shows it with -v: run lspci -vvvnn as root")
 _BROKEN = Unknown("lspci does not know the header type of it: the function does not answer")
+_PADDED = Unknown("its list of capabilities is empty or broken at once: lspci read a copy of config space that was made without root")
 _NO_EXTENDED = Unknown("no function of the text shows capabilities beyond byte 256: was lspci run as root, and can the machine read them?")
 _NO_SUBSYSTEM = Unknown("lspci prints no subsystem whose vendor is 0000 or ffff")
 _NO_REGISTER = Unknown("its link registers are not printed")
@@ -164,6 +165,8 @@ def _unread(block: Block, said: Said) -> Unknown | None:
         return _NEEDS_ROOT
     if any(text.startswith("!!! Unknown header type") for _, text in block.details):
         return _BROKEN
+    if said.listed and not said.any_named:
+        return _PADDED
     return None if said.depth or said.listed else _TERSE
 
 

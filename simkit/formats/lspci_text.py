@@ -47,7 +47,7 @@ class Said:
     """The facts that a function's text states, by field of `Function`, and the lines they stand in.
 
     `depth` is how often -v was given: 0, 1 (there is a line of flags), 2 or more (Control and Status). `listed`: capabilities are
-    printed; `denied`: they may not be read; `extended`: some of them lie beyond byte 256.
+    printed, `any_named`: some of them by name; `denied`: they may not be read; `extended`: some of them lie beyond byte 256.
     """
 
     named: Named
@@ -55,6 +55,7 @@ class Said:
     places: dict[str, int] = field(default_factory=dict)
     depth: int = 0
     listed: bool = False
+    any_named: bool = False
     denied: bool = False
     extended: bool = False
     sizes: bool = False
@@ -104,8 +105,9 @@ class _Reader:
         if found is None or not found[3]:
             self._bad(number, text)
             return
-        self.said.listed = True
         words = found[3]
+        self.said.listed = True
+        self.said.any_named |= words != "Null" and not words.startswith("<")
         self.capability = words
         self.said.denied |= words.startswith("<access denied")
         self.said.extended |= found[1] is not None and len(found[1]) == 3

@@ -206,6 +206,13 @@ def test_of_two_capabilities_of_a_kind_the_first_counts():
     assert found.bars == (Bar(5, BarKind.MEM32, UNKNOWN, True),), "no register is left for the upper half"
 
 
+@pytest.mark.parametrize("words", ["[50] Null", "[50] <chain broken>", "<access denied>"])
+def test_a_list_without_a_name_tells_nothing(words):
+    found = at(parse(f"00:06.1 0200: 8086:1572\n\tControl: I/O-\n\tCapabilities: {words}\n"), "00:06.1")
+    for fact in (found.port_type, found.link, found.acs, found.ats, found.ari, found.sriov):
+        assert isinstance(fact, Unknown) and "root" in fact.why
+
+
 def test_what_is_integrated_has_no_link():
     text = "00:06.1 0200: 8086:1572\n\tControl: I/O-\n\tCapabilities: [a0] Express (v2) Root Complex Integrated Endpoint, MSI 00\n\t\tLnkCap:\tPort #0, Speed 2.5GT/s, Width x1, ASPM L0s\n"
     assert at(parse(text), "00:06.1").link is None

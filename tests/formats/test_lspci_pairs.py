@@ -11,9 +11,14 @@ import shutil
 import subprocess
 from collections import Counter
 from dataclasses import fields, is_dataclass, replace
+from tempfile import NamedTemporaryFile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_config_space import functions
 
+from simkit.formats.config_encode import encode
 from simkit.formats.config_space import decode
 from simkit.formats.lspci import read
 from simkit.model.group import Status
@@ -84,7 +89,7 @@ needs_lspci = pytest.mark.skipif(shutil.which("lspci") is None, reason="needs ls
 @pytest.mark.corpus
 def test_pciutils_own_text_beside_its_bytes(corpus):
     """Text and bytes of one file, read apart; the text is of many versions of lspci."""
-    agreed, silent, functions = Counter(), Counter(), 0
+    agreed, silent, read_of = Counter(), Counter(), 0
     for path in sorted((corpus / "lspci").iterdir()):
         if path.name in OLDER_TEXT:
             continue
@@ -99,10 +104,10 @@ def test_pciutils_own_text_beside_its_bytes(corpus):
                 configs[address] += bytes.fromhex(row[1])
             else:
                 text.append(line)
-        functions += len(configs)
+        read_of += len(configs)
         compare(path.name, "\n".join(text), configs, agreed, silent)
-    print(functions, sum(agreed.values()), dict(agreed), dict(silent))
-    assert functions == 111
+    print(read_of, sum(agreed.values()), dict(agreed), dict(silent))
+    assert read_of == 111
     assert agreed == {"class_code": 111, "revision": 111, "device_id": 25, "vendor_id": 72, "port_type": 46, "bus_range": 64, "link": 114, "acs": 48, "ats": 41,
                       "ari": 41, "sriov": 62, "bar": 160, "subsystem": 13}
 
@@ -129,6 +134,18 @@ def test_what_lspci_prints_of_real_kernels_dumps(corpus, tmp_path, option, facts
     assert len(configs) == 4543
     assert sum(agreed.values()) == facts
     assert silent == unsaid
+
+
+@needs_lspci
+@given(st.lists(functions(), min_size=1, max_size=20))
+def test_what_lspci_prints_of_made_up_functions(made):
+    """Registers of any value, each function in a PCI domain of its own; without a corpus."""
+    configs = {f"{number:04x}:00:00.0": encode(function) for number, function in enumerate(made)}
+    with NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(dump(address, config) for address, config in configs.items()))
+        file.flush()
+        for option in ("-vvvnn", "-vnn"):
+            compare("made up", printed(file.name, option), configs, Counter(), Counter())
 
 
 @pytest.mark.corpus
