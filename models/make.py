@@ -100,7 +100,8 @@ def management(board: Board, bus: str, node: int, first: int, ids: tuple[int, in
 
 def host_bridges(board: Board, buses: list[tuple[str, int]], ids: tuple[int, int], name: str, iommu: tuple[int, int] | None) -> None:
     for bus, node in buses:
-        board.add(f"0000:{bus}:00.0", f"pci0000:{bus}", vendor_id=ids[0], device_id=ids[1], class_code=0x060000, name=f"{name} host bridge", port_type=None, link=None, numa_node=node, bars=(), reset_methods=())
+        board.add(f"0000:{bus}:00.0", f"pci0000:{bus}", vendor_id=ids[0], device_id=ids[1], class_code=0x060000, name=f"{name} host bridge", port_type=None, link=None, numa_node=node, bars=(), reset_methods=(),
+                  multifunction=iommu is not None)
         if iommu:
             board.add(f"0000:{bus}:00.2", f"pci0000:{bus}", vendor_id=iommu[0], device_id=iommu[1], class_code=0x080600, name=f"{name} IOMMU", port_type=None, link=None, numa_node=node,
                       bars=(), reset_methods=(), multifunction=True)

@@ -85,3 +85,13 @@ def test_workloads_and_policies_load_and_name_what_exists() -> None:
 def test_every_file_of_the_library_begins_by_saying_what_it_is() -> None:
     for file in Path(folder()).rglob("*.yaml"):
         assert file.read_text().startswith("# "), file
+
+
+@pytest.mark.parametrize("name", shipped("hosts"))
+def test_function_0_says_that_it_has_siblings(name: str) -> None:
+    """Otherwise Linux would not look for them (`pci_scan_slot`)."""
+    host = open_host(name)
+    for function in host.functions:
+        siblings = [other for other in host.functions if other.address.slot == function.address.slot and not other.is_vf]
+        if function.address.function == 0 and len(siblings) > 1:
+            assert function.multifunction is True, function.address
