@@ -66,14 +66,15 @@ class Lab:
         find_busybox(self.busybox)
         self.find_kernel(amd=amd)
 
-    def machine(self, host: Host) -> Machine:
-        """An emulated machine like `host`, for this lab's kernel and QEMU.
+    def machine(self, host: Host, *, iommu: IommuKind | None = None) -> Machine:
+        """An emulated machine like `host`, for this lab's kernel and QEMU; `iommu` takes the place of the host's.
 
         Raises:
             LabUnavailable: kernel or QEMU is missing.
             NotBuildable: the host is too large.
         """
-        return express(host, kernel=self.find_kernel(amd=host.iommu is IommuKind.AMD).release, has=self._devices())
+        amd = (iommu or host.iommu) is IommuKind.AMD
+        return express(host, kernel=self.find_kernel(amd=amd).release, has=self._devices(), iommu=iommu)
 
     @contextmanager
     def boot(self, machine: Machine, *, cmdline: str = "", modules: tuple[str, ...] = VFIO_MODULES) -> Iterator[Session]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from simkit.executors.lab_errors import LabUnavailable
 
 READY = b"@@ready"
+IDLE_S = 900
+"""A machine that is told nothing for so long switches itself off: whoever started it is gone."""
 _BUSYBOX = "SIMKIT_LAB_BUSYBOX"
 _PARAMETERS = {"vfio_pci": "enable_sriov=1"}
 _INIT = """#!/bin/busybox sh
@@ -24,7 +26,7 @@ exec </dev/ttyS0 >/dev/ttyS0 2>&1
 stty raw -echo
 {inserts}
 echo; echo {ready}
-while IFS= read -r mark && IFS= read -r line; do (eval "$line"); rc=$?; echo; echo "$mark $rc"; done
+while IFS= read -t {idle} -r mark && IFS= read -r line; do (eval "$line"); rc=$?; echo; echo "$mark $rc"; done
 poweroff -f
 """
 
@@ -56,7 +58,7 @@ def initrd(busybox: bytes, modules: tuple[tuple[str, bytes], ...] = ()) -> bytes
     folders = [Entry(path, stat.S_IFDIR | 0o755) for path in ("bin", "dev", "proc", "sys", "tmp", "lib")]
     files = [Entry(f"lib/{name}.ko", stat.S_IFREG | 0o644, data) for name, data in modules]
     inserts = "\n".join(f"insmod /lib/{name}.ko {_PARAMETERS.get(name, '')}".rstrip() for name, _ in modules)
-    init = _INIT.format(inserts=inserts, ready=READY.decode()).encode()
+    init = _INIT.format(inserts=inserts, ready=READY.decode(), idle=IDLE_S).encode()
     archive = newc([*folders, Entry("bin/busybox", stat.S_IFREG | 0o755, busybox), *files, Entry("init", stat.S_IFREG | 0o755, init)])
     return gzip.compress(archive, compresslevel=1, mtime=0)
 

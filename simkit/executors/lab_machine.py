@@ -44,23 +44,23 @@ class Machine:
     regrouped: tuple[Address, ...] = ()
 
 
-def express(host: Host, *, kernel: str | None = None, has: Collection[str] = standins.ALWAYS) -> Machine:
+def express(host: Host, *, kernel: str | None = None, has: Collection[str] = standins.ALWAYS, iommu: IommuKind | None = None) -> Machine:
     """An emulated machine as like `host` as QEMU can make one.
 
     `kernel` is the release that will boot (`uname -r`; the host's own, else an old one): from 6.12 on its command line can set ACS bits port
-    by port. `has` are the devices that this QEMU knows.
+    by port. `has` are the devices that this QEMU knows. `iommu` takes the place of the host's: all group by the same rules, and with Intel's
+    the stand-ins' drivers work best.
 
     Raises:
         NotBuildable: more buses or NUMA nodes than an emulated machine can have.
     """
     chosen = kernel if kernel is not None else host.kernel if isinstance(host.kernel, str) else ""
-    builder = Builder(host, release(chosen) or (0, 0), has)
+    built_with = iommu or (host.iommu if isinstance(host.iommu, IommuKind) and host.iommu is not IommuKind.SMMU else IommuKind.INTEL)
+    builder = Builder(replace(host, iommu=built_with), release(chosen) or (0, 0), has)
+    if built_with is not host.iommu:
+        builder.said.say(f"the host's IOMMU is {'unknown' if isinstance(host.iommu, Unknown) else host.iommu.value}, the lab's {built_with.value}")
     roots = builder.roots()
     number(roots, name=host.name)
-    iommu = host.iommu if host.iommu in (IommuKind.INTEL, IommuKind.AMD, IommuKind.NONE) else IommuKind.INTEL
-    if iommu is not host.iommu:
-        builder.said.say("the host's IOMMU is unknown: Intel's takes its place" if isinstance(host.iommu, Unknown)
-                         else "QEMU's PC has no SMMU: Intel's IOMMU takes its place, which groups by the same rules")
     _say_of_the_whole(builder)
     acs = _acs_parameters(roots, builder)
     nodes = max([root.numa_node for root in roots if root.numa_node is not None], default=-1) + 1
@@ -69,11 +69,11 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
         for root in roots:
             root.numa_node = None
         nodes = 0
-    built = Host(host.name, tuple(_functions(roots, builder, iommu)), tuple(NumaNode(index) for index in range(nodes)), iommu=iommu,
+    built = Host(host.name, tuple(_functions(roots, builder, built_with)), tuple(NumaNode(index) for index in range(nodes)), iommu=built_with,
                  kernel=chosen or UNKNOWN, cmdline=acs)
     addresses = dict(_addresses(roots, builder))
-    args = (*_platform(iommu, nodes), *arguments(roots))
-    words = {IommuKind.INTEL: ["intel_iommu=on"], IommuKind.AMD: ["no_timer_check"]}.get(iommu, ["intel_iommu=off"])
+    args = (*_platform(built_with, nodes), *arguments(roots))
+    words = {IommuKind.INTEL: ["intel_iommu=on"], IommuKind.AMD: ["no_timer_check"]}.get(built_with, ["intel_iommu=off"])
     return Machine(built, args, " ".join([*words, *([acs] if acs else [])]), addresses, tuple((part.address, count) for part, count in builder.vfs),
                    builder.said.sentences(), tuple(_regrouped(host, built, addresses)))
 

@@ -15,6 +15,7 @@ from simkit.executors.node import ATTRIBUTE_BYTES, refusal
 
 _ERRNO = {os.strerror(number): number for number in errno.errorcode}
 _MISSING, _FOLDER = 90, 91
+_OURS = {_MISSING: errno.ENOENT, _FOLDER: errno.EISDIR}
 _MOST_WRITE = 4096
 
 
@@ -34,7 +35,8 @@ class LabNode:
     def read(self, path: str, limit_bytes: int = ATTRIBUTE_BYTES) -> bytes | None:
         """As `Node.read`."""
         place = _quoted(path)
-        status, printed = self._run(f"[ -e {place} ] || exit {_MISSING}; head -c {limit_bytes} {place} >{self._scratch}.r || exit; base64 -w 0 {self._scratch}.r")
+        kept = f"{self._scratch}.r"
+        status, printed = self._run(f"[ -e {place} ] || exit {_MISSING}; head -c {limit_bytes} {place} >{kept} || exit; base64 -w 0 {kept}")
         if status == _MISSING:
             return None
         if status:
@@ -50,17 +52,14 @@ class LabNode:
         if len(data) > _MOST_WRITE:
             raise refusal(errno.EINVAL, path, f"{len(data)} bytes in one write", remedy=f"sysfs takes {_MOST_WRITE}")
         octets = "".join(f"\\{byte:03o}" for byte in data)
+        text, complaint = f"{self._scratch}.w", f"{self._scratch}.e"
         status, printed = self._run(
-            f"[ -e {place} ] || exit {_MISSING}; [ -d {place} ] && exit {_FOLDER}; printf '{octets}' >{self._scratch}.w; "
-            f"dd if={self._scratch}.w of={place} bs={max(1, len(data))} seek={offset} oflag=seek_bytes conv=notrunc 2>{self._scratch}.e || {{ cat {self._scratch}.e; exit 1; }}")
-        match status:
-            case 0:
-                return
-            case 90:
-                raise refusal(errno.ENOENT, path)
-            case 91:
-                raise refusal(errno.EISDIR, path)
-        raise _refused(path, printed)
+            f"[ -e {place} ] || exit {_MISSING}; [ -d {place} ] && exit {_FOLDER}; printf '{octets}' >{text}; "
+            f"dd if={text} of={place} bs={max(1, len(data))} seek={offset} oflag=seek_bytes conv=notrunc 2>{complaint} || {{ cat {complaint}; exit 1; }}")
+        if status in _OURS:
+            raise refusal(_OURS[status], path)
+        if status:
+            raise _refused(path, printed)
 
     def readlink(self, path: str) -> str | None:
         """As `Node.readlink`."""
