@@ -47,11 +47,14 @@ def output_file(words: str) -> Callable[[F], F]:
     return click.option("-o", "--output", "target", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help=words)
 
 
+_KERNEL = "The kernel release, as `uname -r` says it; another than the source's asks what if. Variants: 6.8+acs_override, 6.17+pci_reachable_set."
+
+
 def host_options(command: F) -> F:
     """`--reader`, `--kernel`, `--cmdline`, `--iommu`, handed on as one `stated: Stated`."""
 
     @click.option("--reader", type=Word(READERS), metavar="NAME", help=f"Force a reader instead of finding it from the content: {', '.join(READERS)}.")
-    @click.option("--kernel", callback=_release, metavar="RELEASE", help="The kernel release, as `uname -r` says it; another than the source's asks what if.")
+    @click.option("--kernel", callback=_release, metavar="RELEASE", help=_KERNEL)
     @click.option("--cmdline", metavar="TEXT", help="The kernel command line; another than the source's asks what if, after a reboot.")
     @click.option("--iommu", type=Word([kind.value for kind in IommuKind]), help="State the IOMMU; counts before the source's.")
     @wraps(command)

@@ -33,6 +33,8 @@ class Rule(StrEnum):
     ACS_PATH = "pci_acs_path_enabled"
     ALIAS_ON_BUS = "get_pci_alias_group"
     SLOT = "get_pci_function_alias_group"
+    BUS = "pci_bus_isolated"
+    REACHABLE = "pci_reachable_set"
     NEW = "pci_device_group"
     ELIDED = "elided"
 
@@ -42,6 +44,8 @@ _SENTENCES = {
     Rule.ACS_PATH: "{0}, on the way up, does not isolate (ACS SV, RR, CR, UF)",
     Rule.ALIAS_ON_BUS: "{0} and {1} use one requester id (a quirk of the device)",
     Rule.SLOT: "{0} and {1} are functions of one slot without ACS between them",
+    Rule.BUS: "what is below {0} is not kept apart",
+    Rule.REACHABLE: "{0} reaches {1}, or uses one requester id with it",
     Rule.NEW: "nothing carries its requester id, and every port above isolates",
     Rule.ELIDED: "nothing is known of the root ports above {0}, which the source leaves out",
 }

@@ -37,6 +37,7 @@ class GroupBuilder:
     _slots: dict[tuple[int, int, int], list[Function]] = field(default_factory=dict)
     _aliases: dict[tuple[int, int], dict[Address, frozenset[int]]] = field(default_factory=dict)
     _above: dict[Parent, Joined | None] = field(default_factory=dict)
+    _following: int = 0
 
     def run(self) -> GroupBuilder:
         """Give every function its group."""
@@ -47,13 +48,14 @@ class GroupBuilder:
                 self._aliases.setdefault((function.address.domain, function.address.bus), {})[function.address] = aliases
         numbers = {number: index for index, number in enumerate(sorted({number for number in self.given.values() if number is not None}))}
         self.group_of = {address: numbers[number] for address, number in self.given.items() if number is not None}
-        following = len(numbers)
+        self._following = len(numbers)
         for function in functions:
             if function.address in self.given or self._without_group(function):
                 continue
             found = self._join(function)
             if found is None:
-                self.group_of[function.address], following = following, following + 1
+                self.group_of[function.address] = self._following
+                self._following += 1
             else:
                 self.reasons[function.address], joined = found
                 self.group_of[function.address] = self.group_of[joined]
@@ -129,9 +131,13 @@ class GroupBuilder:
         mine = quirky.get(here, frozenset())
         return [
             other
-            for other in self.host.children(function.parent)
-            if other is not function and other.address.bus == here.bus and (other.address.devfn in mine or here.devfn in quirky.get(other.address, ()))
+            for other in self._on_bus(function)
+            if other.address.devfn in mine or here.devfn in quirky.get(other.address, ())
         ]
+
+    def _on_bus(self, function: Function) -> list[Function]:
+        """The others on its bus; virtual functions may lie on buses of their own."""
+        return [other for other in self.host.children(function.parent) if other is not function and other.address.bus == function.address.bus]
 
     def _same_slot(self, function: Function, seen: set[Address]) -> Address | None:
         """`get_pci_function_alias_group`: functions of one slot that do not isolate share a group, with what shares an id with them."""

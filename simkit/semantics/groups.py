@@ -11,7 +11,7 @@ from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, is_known
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
-from simkit.semantics.group_builder import GroupBuilder
+from simkit.semantics.group_rework import builder
 from simkit.semantics.iommu import active
 from simkit.semantics.possible import count, deciding, possible
 
@@ -23,25 +23,26 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     if not it is `AMBIGUOUS`, with the coarser end in `groups`, the finer in `finest`, how many groupings are possible, and the
     facts that would decide, those first that may settle most at once.
     """
-    release = kernel if kernel is not None else host.kernel
-    stated = _stated(host, release)
+    host = host if kernel is None else replace(host, kernel=kernel)
+    stated = _stated(host)
+    GroupBuilder = builder(host)  # noqa: N806 (a class)
     if active(host) is False:
-        return Grouping(kernels.name(release), Status.EXACT, (), tuple(function.address for function in host.functions), stated)
+        return Grouping(kernels.name(host.kernel), Status.EXACT, (), tuple(function.address for function in host.functions), stated)
     given = {function.address: function.iommu_group for function in host.functions if is_known(function.iommu_group)}
     whole = len(given) == len(host.functions) and any(number is not None for number in given.values())
     if whole:
         differences = _differences(host, given)
         built = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
-        return Grouping(kernels.name(release), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences)
+        return Grouping(kernels.name(host.kernel), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences)
     coarse = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
     fine = GroupBuilder(host, Isolation(host, optimistic=True), given).run() if coarse.isolation.consulted else coarse
     taken = {**coarse.isolation.taken, **fine.isolation.taken}
     stated = (*stated, *(Assumption(text, path, host.where(path)) for path, text in sorted(taken.items())))
     if fine is coarse or coarse.partition() == fine.partition():
-        return Grouping(kernels.name(release), Status.ASSUMED if stated else Status.EXACT, coarse.groups(), coarse.ungrouped(), stated)
+        return Grouping(kernels.name(host.kernel), Status.ASSUMED if stated else Status.EXACT, coarse.groups(), coarse.ungrouped(), stated)
     answer = possible(host, given)
     return Grouping(
-        kernels.name(release),
+        kernels.name(host.kernel),
         Status.AMBIGUOUS,
         coarse.groups(),
         coarse.ungrouped(),
@@ -51,13 +52,13 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     )
 
 
-def _stated(host: Host, release: object) -> tuple[Assumption, ...]:
+def _stated(host: Host) -> tuple[Assumption, ...]:
     found = []
     if isinstance(host.cmdline, str):
         found += [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.parse(host.cmdline).ignored]
     if not is_known(active(host)):
         found.append(Assumption("an IOMMU driver is active (without one no function has a group)", "iommu", host.where("iommu")))
-    caveat = kernels.caveat(release if isinstance(release, str) else host.kernel)
+    caveat = kernels.caveat(host.kernel)
     if caveat:
         found.append(Assumption(caveat, "kernel", host.where("kernel")))
     return tuple(found)
@@ -66,6 +67,7 @@ def _stated(host: Host, release: object) -> tuple[Assumption, ...]:
 def _differences(host: Host, given: dict[Address, int | None]) -> tuple[Difference, ...]:
     """Functions whose reported group lies outside what the rules allow: below the finest or above the coarsest possible one."""
     blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
+    GroupBuilder = builder(host)  # noqa: N806 (a class)
     coarse, fine = (GroupBuilder(blank, Isolation(blank, optimistic=optimistic)).run().members_of() for optimistic in (False, True))
     reported = GroupBuilder(host, Isolation(host, optimistic=False), given).run().members_of()
     return tuple(

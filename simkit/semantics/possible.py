@@ -19,6 +19,7 @@ from simkit.model.group import Assumption
 from simkit.model.host import Host
 from simkit.semantics.acs import Isolation
 from simkit.semantics.group_builder import GroupBuilder
+from simkit.semantics.group_rework import builder
 
 MOST_CHOICES = 256
 """After so many decisions what is still open is left so."""
@@ -66,7 +67,7 @@ Possible = Settled | Choice | Regions | Open
 
 def possible(host: Host, given: Mapping[Address, int | None] | None = None, *, most_choices: int = MOST_CHOICES) -> Possible:
     """All groupings that are possible for a host, with the facts that decide; `given` are groups that exist already."""
-    return _Search(host, given or {}, most_choices).among(host.functions, {})
+    return _Search(host, builder(host), given or {}, most_choices).among(host.functions, {})
 
 
 def count(answer: Possible) -> int | None:
@@ -162,12 +163,13 @@ def deciding(answer: Possible) -> tuple[Assumption, ...]:
 @dataclass(slots=True)
 class _Search:
     host: Host
+    builder: type[GroupBuilder]
     given: Mapping[Address, int | None]
     left: int
 
     def among(self, functions: tuple[Function, ...], settled: Mapping[str, bool]) -> Possible:
         coarse, fine = (
-            GroupBuilder(self.host, Isolation(self.host, optimistic=optimistic, settled=settled), self._given(functions), functions).run()
+            self.builder(self.host, Isolation(self.host, optimistic=optimistic, settled=settled), self._given(functions), functions).run()
             for optimistic in (False, True)
         )
         coarsest, finest = coarse.partition(), fine.partition()
