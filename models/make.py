@@ -90,7 +90,7 @@ def management(board: Board, bus: str, node: int, first: int, ids: tuple[int, in
     lan = root_port(board, bus, "03.2", f"{first + 1:02x}-{first + 1:02x}", node, ids, name, gen(8, 8))
     for function in (0, 1):
         board.add(f"0000:{first + 1:02x}:00.{function}", lan, vendor_id=0x14E4, device_id=0x16D8, class_code=0x020000, name="BCM57416 10G", port_type=PortType.ENDPOINT,
-                  link=gen(8, 8), numa_node=node, driver="bnxt_en", reset_methods=("flr", "bus"), multifunction=True, usage="session NIC, default route" if function == 0 else None,
+                  link=gen(8, 8), numa_node=node, driver="bnxt_en", reset_methods=("flr",), multifunction=True, usage="session NIC, default route" if function == 0 else None,
                   sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 64 << 10, prefetchable=True),))
     bmc = root_port(board, bus, "05.1", f"{first + 2:02x}-{first + 3:02x}", node, ids, name, gen(5, 1))
     bridge = board.port(f"0000:{first + 2:02x}:00.0", bmc, f"{first + 3:02x}-{first + 3:02x}", PortType.PCIE_TO_PCI_BRIDGE, (0x1A03, 0x1150), "AST1150", gen(5, 1), node, None)
@@ -239,7 +239,7 @@ def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
                      (UNKNOWN, 0x0C8000, "RTX PRO 6000 USB-C controller", None, UNKNOWN))
             for function, (device, class_code, name, driver, bars) in enumerate(parts):
                 board.add(f"{slot}.{function}", down, vendor_id=0x10DE, device_id=device, class_code=class_code, name=name, port_type=PortType.ENDPOINT, link=gen(32), numa_node=node,
-                          driver=driver, reset_methods=("flr", "bus") if function == 0 else ("pm", "bus"), multifunction=True, ats=UNKNOWN if function == 0 else None,
+                          driver=driver, reset_methods=("flr",) if function == 0 else ("pm",), multifunction=True, ats=UNKNOWN if function == 0 else None,
                           sriov=UNKNOWN if function == 0 else None, bars=bars)
     management(board, "20", 0, 0x21, turin, gpp)
     return Host("rtx-pro-8", tuple(board.functions), nodes(2, 64, 768), Cpu("x86_64", "AuthenticAMD", 26, 2, "AMD EPYC 9555", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),),

@@ -74,7 +74,7 @@ def _virtual(host: Host, device: GuestDevice, whole: set[Address]) -> Iterator[s
     total = physical.sriov.total_vfs if isinstance(physical.sriov, Sriov) else 0
     if not 0 <= device.vf_index < total:
         yield f"{device.address} is virtual function {device.vf_index} of {device.vf_of}, which can have {total}"
-    if vf_address(physical, device.vf_index) != device.address:
+    if vf_address(host, physical, device.vf_index) != device.address:
         yield f"virtual function {device.vf_index} of {device.vf_of} will not be at {device.address}"
     if device.vf_of in whole:
         yield f"{device.vf_of} is handed out whole, and so is its virtual function {device.address}"

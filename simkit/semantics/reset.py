@@ -9,9 +9,6 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.unknown import is_known
 
-ORDER = ("device_specific", "acpi", "flr", "af_flr", "pm", "bus", "cxl_bus")
-"""Methods in the order the kernel prefers them."""
-
 _OTHERS_TOO = frozenset({"bus", "cxl_bus"})
 
 
@@ -25,14 +22,18 @@ class ResetSet:
 
 
 def reset_set(host: Host, function: Function) -> ResetSet:
-    """Which functions a reset hits: the function alone, or by a bus reset everything below the port above it."""
+    """Which functions a reset hits: the function alone, or by a bus reset everything below the port above it.
+
+    The method is the first that is offered: the kernel tries them in the order in which `reset_method` lists them, which is its own
+    (device_specific, acpi, flr, af_flr, pm, bus, cxl_bus) unless somebody wrote another (`reset_method_store`).
+    """
     if not is_known(function.reset_methods):
         return ResetSet((function.address,), None, f"reset methods of {function.address} are unknown: {function.reset_methods.why}")
-    offered = [method for method in ORDER if method in function.reset_methods]
-    if not offered:
+    if not function.reset_methods:
         return ResetSet((function.address,), "none", f"{function.address} offers no reset: it keeps its state from one guest to the next")
-    if offered[0] not in _OTHERS_TOO:
-        return ResetSet((function.address,), offered[0], f"{offered[0]} resets {function.address} alone")
+    method = function.reset_methods[0]
+    if method not in _OTHERS_TOO:
+        return ResetSet((function.address,), method, f"{method} resets {function.address} alone")
     bridge = host.parent(function)
     hit = [other.address for other in host.below(bridge.address if bridge else function.parent) if other.address != function.address]
-    return ResetSet((function.address, *hit), offered[0], f"a {offered[0]} reset takes everything on the bus of {function.address}")
+    return ResetSet((function.address, *hit), method, f"a {method} reset takes everything on the bus of {function.address}")

@@ -125,7 +125,7 @@ def _virtual_functions(workload: Workload, host: Host) -> tuple[dict[Address, tu
                 wanted[function.address] = wanted.get(function.address, 0) + request.count
     virtual = {address: tuple(_indices(host, host[address], wanted[address])) for address in sorted(wanted)}
     devices = tuple(GuestDevice(place, "", vf_of=address, vf_index=index) for address, indices in virtual.items() for index in indices
-                    if is_known(place := vf_address(host[address], index)))
+                    if is_known(place := vf_address(host, host[address], index)))
     if not devices:
         return virtual, {}
     trial = GuestPlan("trial", TeeKind.NONE, Topology.FLATTEN, 0, 0, (), devices, ())
@@ -148,7 +148,7 @@ def _indices(host: Host, physical: Function, most: int) -> list[int]:
     fixed = any(function.usage for function in existing.values())
     found: list[int] = []
     for index in range(physical.sriov.total_vfs):
-        place = vf_address(physical, index)
+        place = vf_address(host, physical, index)
         if len(found) == most or not is_known(place):
             break
         if (place in existing and not existing[place].usage) or (place not in host and not fixed):

@@ -42,7 +42,7 @@ def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, f
             yield GuestDevice(address, "", group=number[address])
         else:
             which = free[address].pop(0)
-            place = vf_address(problem.host[address], which)
+            place = vf_address(problem.host, problem.host[address], which)
             assert is_known(place)
             yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which)
 

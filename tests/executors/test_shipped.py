@@ -31,7 +31,7 @@ def everything(host):
     second = []
     for nic in host.of_kind(Kind.NIC):
         if isinstance(nic.sriov, Sriov) and nic.sriov.num_vfs == 0 and nic.driver is not None and nic.sriov.total_vfs >= 2:
-            second += [GuestDevice(address, "rp", vf_of=nic.address, vf_index=index) for index in range(2) if is_known(address := vf_address(nic, index))]
+            second += [GuestDevice(address, "rp", vf_of=nic.address, vf_index=index) for index in range(2) if is_known(address := vf_address(host, nic, index))]
     guests = (GuestPlan("first", TeeKind.NONE, Topology.REPLICATE, 1, 1 << 30, (), first, ()),
               GuestPlan("second", TeeKind.NONE, Topology.FLATTEN, 1, 1 << 30, (), tuple(second), ()))
     return with_steps(Plan(Workload("all", tuple(GuestRequest(guest.name) for guest in guests)), host, fingerprint(host), guests))

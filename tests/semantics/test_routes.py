@@ -12,7 +12,7 @@ from simkit.errors import UnknownName
 from simkit.formats.nccl_xml import read
 from simkit.formats.source import open_host
 from simkit.model.address import Address
-from simkit.model.capabilities import Acs, AcsBits, Ats, Link, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, BusRange, Link, Sriov
 from simkit.model.guest import GuestDevice, GuestPort, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
@@ -115,7 +115,7 @@ def test_resets() -> None:
     assert reset_set(card, audio).method == "bus"
     assert reset_set(card, replace(audio, reset_methods=())).method == "none"
     assert reset_set(card, replace(audio, reset_methods=UNKNOWN)).method is None
-    assert reset_set(card, replace(audio, reset_methods=("pm", "flr"))).method == "flr"
+    assert reset_set(card, replace(audio, reset_methods=("pm", "flr"))).method == "pm"
 
 
 def test_viability_wants_the_whole_card() -> None:
@@ -133,12 +133,20 @@ def test_viability_wants_the_whole_card() -> None:
 
 def test_virtual_function_addresses() -> None:
     nic = replace(H100[at("04:00.0")], sriov=Sriov(32, offset=0x80, stride=2))
-    assert str(vf_address(nic, 0)) == "0000:04:10.0"
-    assert str(vf_address(nic, 3)) == "0000:04:10.6"
-    assert str(vf_address(replace(nic, sriov=Sriov(200, offset=0xFF, stride=1)), 1)) == "0000:05:00.0"
-    assert not is_known(vf_address(replace(nic, sriov=None), 0))
-    assert not is_known(vf_address(replace(nic, sriov=Sriov(4)), 0))
-    assert not is_known(vf_address(replace(nic, address=at("ff:1f.7"), sriov=Sriov(4, offset=1, stride=1)), 0))
+    assert str(vf_address(H100, nic, 0)) == "0000:04:10.0"
+    assert str(vf_address(H100, nic, 3)) == "0000:04:10.6"
+    assert not is_known(vf_address(H100, replace(nic, sriov=None), 0))
+    assert not is_known(vf_address(H100, replace(nic, sriov=Sriov(4)), 0))
+
+
+def test_virtual_functions_stay_on_the_buses_that_are_forwarded_to_them() -> None:
+    """One more bus below the port, and the virtual function there can be enabled; without it Linux refuses."""
+    many = replace(H100[at("04:00.0")], sriov=Sriov(200, offset=0xFF, stride=1))
+    beyond = vf_address(H100, many, 1)
+    assert not is_known(beyond)
+    assert "past bus 04" in beyond.why
+    wider = H100.with_functions(replace(H100[many.parent], bus_range=BusRange(4, 5)))
+    assert str(vf_address(wider, many, 1)) == "0000:05:00.0"
 
 
 def test_the_fingerprint_is_of_facts_and_nothing_else() -> None:
