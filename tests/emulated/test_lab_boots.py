@@ -17,7 +17,9 @@ from simkit.executors.apply import Outcome, apply, rollback
 from simkit.executors.lab import Lab
 from simkit.executors.lab_agreement import groups_agree, machine_agrees
 from simkit.executors.lab_errors import LabFailed
-from simkit.formats.source import open_host
+from simkit.executors.lab_rehearse import rehearsed
+from simkit.formats.library import shipped
+from simkit.formats.source import open_host, open_workload
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, BusRange, PortType, Sriov
 from simkit.model.function import Function
@@ -28,6 +30,8 @@ from simkit.model.platform import IommuKind, TeeKind
 from simkit.model.workload import GuestRequest, Topology, Workload
 from simkit.plan.plan import with_steps
 from simkit.semantics.fingerprint import fingerprint
+from simkit.solve.answer import Planned
+from simkit.solve.solve import solve
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -64,9 +68,29 @@ def test_machines_with_amd_iommu_group_as_predicted(amd_lab: Lab) -> None:
     assert counted["functions"]
 
 
-@pytest.mark.parametrize("name", ["edge-single", "split-roots"])
+@pytest.mark.parametrize("name", [name for name in shipped("hosts") if COUNT > 3 or name in ("edge-single", "split-roots")])
 def test_a_shipped_machine_groups_as_predicted(lab: Lab, name: str) -> None:
-    compared(lab, [open_host(name)])
+    """With Intel's IOMMU for all, whose driver every kernel here has."""
+    compared(lab, [replace(open_host(name), iommu=IommuKind.INTEL)])
+
+
+def test_a_plan_is_rehearsed_on_a_copy_of_its_host(lab: Lab, tmp_path: Path) -> None:
+    """From a shipped workload to a kernel that has carried it out, and undone it."""
+    host = open_host("split-roots")
+    answer = solve(open_workload("one-gpu-each"), host)
+    assert isinstance(answer, Planned)
+    machine = lab.machine(host)
+    with lab.boot(machine) as session:
+        start = session.host()
+        made = rehearsed(answer.plan, machine, start)
+        given = {machine.addresses[device.address] for guest in answer.plan.guests for device in guest.devices}
+        assert {device.address for guest in made.guests for device in guest.devices} == given
+        assert apply(made, session.node, tmp_path / "journal").outcome is Outcome.APPLIED
+        applied = session.host()
+        assert {function.address for function in applied.functions if function.driver == "vfio-pci"} == given
+        assert set(session.vfio_groups()) == {applied[address].iommu_group for address in given}
+        rollback(tmp_path / "journal", session.node)
+        assert [function.driver for function in session.host().functions] == [function.driver for function in start.functions]
 
 
 def small() -> Host:
