@@ -12,7 +12,7 @@ import pytest
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, BusRange, PortType
 from simkit.model.function import Function
-from simkit.model.group import Status
+from simkit.model.group import Rule, Status
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.semantics.groups import groups
@@ -49,6 +49,7 @@ def dumped(record: dict) -> Function:
 @pytest.mark.corpus
 def test_the_groups_of_every_booted_kernel(corpus: Path) -> None:
     machines: Counter[str] = Counter()
+    rules: Counter[Rule] = Counter()
     functions = made = 0
     for file in sorted((corpus / "kernel").glob("cases-*.jsonl.gz")):
         for line in gzip.open(file, "rt"):
@@ -65,6 +66,9 @@ def test_the_groups_of_every_booted_kernel(corpus: Path) -> None:
             machines[f"{case['kernel'].split('-')[0]} {case['iommu']}"] += 1
             functions += len(case["functions"])
             made += len(reported)
+            rules.update(because.rule for group in answer.groups for because in group.because)
+    print(f"needed by a booted kernel: {dict(rules)}; the others are from source only (docs/groups.md)")
+    assert set(rules) == {Rule.ALIAS, Rule.ACS_PATH, Rule.SLOT, Rule.NEW}
     print(f"{sum(machines.values())} boots {dict(machines)}: {functions} functions in {made} groups")
     assert dict(machines) == {"6.1.0 intel": 83, "6.12.95+deb12 intel": 72, "6.12.95+deb12 amd": 19, "7.3.4+deb13 intel": 82}
     assert (functions, made) == (4543, 1831)
