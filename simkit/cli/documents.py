@@ -10,6 +10,7 @@ from simkit.formats import fact
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
+from simkit.model.nccl_answer import NcclAnswer
 from simkit.model.p2pdma import P2pdma
 from simkit.model.route import PeerClass, Route
 from simkit.semantics.diff import diff
@@ -95,6 +96,29 @@ def p2p(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence[Pe
         "bandwidth_gbps": [list(row) for row in bandwidth],
         "kind": [host[address].kind.value for address in functions],
     }
+
+
+def nccl(answer: NcclAnswer, guest: str | None = None) -> Document:
+    """The document of `simkit nccl`; `guest` for a plan's, `assumptions` only where there are some."""
+    document: Document = {} if guest is None else {"guest": guest}
+    document |= {
+        "nccl": answer.version,
+        "gpus": _strings(answer.gpus),
+        "nets": [_text(address) for address in answer.nets],
+        "gpu_gpu": [
+            [{"type": str(path.nearness), "bw": _figure(path.bandwidth), "hops": path.hops, "p2p": path.p2p} for path in row] for row in answer.gpu_gpu
+        ],
+        "gpu_net": [
+            [{"type": str(path.nearness), "bw": _figure(path.bandwidth), "hops": path.hops, "gdr": path.gdr.value} for path in row]
+            for row in answer.gpu_net
+        ],
+    }
+    return document | ({"assumptions": list(answer.assumed)} if answer.assumed else {})
+
+
+def _figure(bandwidth: float) -> float:
+    """In the digits that single precision has."""
+    return float(f"{bandwidth:.7g}")
 
 
 def report(source: str, result: Report) -> Document:

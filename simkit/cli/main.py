@@ -20,6 +20,7 @@ _COMMANDS = {
     "show": "Draw a host: its tree, groups, peer-to-peer matrix, SVG or HTML.",
     "groups": "IOMMU groups as Linux builds them.",
     "route": "The way of a request from one function to another.",
+    "nccl": "What NCCL will conclude: paths, bandwidth, P2P, GPUDirect RDMA.",
     "diff": "In what two hosts differ.",
     "solve": "A plan for a workload, or why there is none.",
     "verify": "Prove a policy over a host or plan, or refute it.",

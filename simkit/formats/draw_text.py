@@ -17,7 +17,7 @@ from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 
 _REASONS = 4
-_MEANING = {
+MEANING = {
     PeerClass.NVL: "NVLink or xGMI, straight or through NVSwitches",
     PeerClass.NVB: "NVLink or xGMI over one other GPU",
     PeerClass.C2C: "CPU's coherent link to its GPU",
@@ -119,7 +119,7 @@ def matrix(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence
             f"{name:<{width}}" + "".join(f"{'X' if cell == PeerClass.LOC else str(cell):>{width}}" for cell in row) + f"   {address}  {host[address].label}"
         )
     there = {cell for row in nearness for cell in row}
-    lines += ["", *(f"{cell!s:<4} {meaning}" for cell, meaning in _MEANING.items() if cell in there)]
+    lines += ["", *(f"{cell!s:<4} {meaning}" for cell, meaning in MEANING.items() if cell in there)]
     return "\n".join(lines)
 
 

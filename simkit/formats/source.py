@@ -10,6 +10,7 @@ from simkit.formats.library import find, shipped
 from simkit.formats.text_kinds import text_kind
 from simkit.formats.xml import root_name
 from simkit.model.host import Host
+from simkit.model.nccl_topology import NcclTopology
 from simkit.model.plan import Plan
 from simkit.model.policy import Policy
 from simkit.model.workload import Workload
@@ -22,7 +23,7 @@ _KNOWN = "a snapshot made by `simkit capture`, a sysfs tree, hwloc XML, NCCL XML
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
-__all__ = ["READERS", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
+__all__ = ["READERS", "open_for_nccl", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
 
 
 def open_host(source: str, *, reader: str | None = None) -> Host:
@@ -38,6 +39,21 @@ def open_host(source: str, *, reader: str | None = None) -> Host:
 def open_plan_or_host(source: str, *, reader: str | None = None) -> Plan | Host:
     """A plan where the source is one, otherwise a host, as `open_host` reads it."""
     path = _place("hosts", source)
+    return _read(source, path, b"" if path.is_dir() else _bytes(path), reader)
+
+
+def open_for_nccl(source: str, *, reader: str | None = None) -> Plan | Host | NcclTopology:
+    """The same, but NCCL's XML as NCCL takes it, element by element, not as a host."""
+    path = _place("hosts", source)
+    data = b"" if path.is_dir() else _bytes(path)
+    if not path.is_dir() and (reader or recognise(data, source)) == "nccl":
+        from simkit.formats import nccl_topology
+
+        return nccl_topology.read(data, source=source)
+    return _read(source, path, data, reader)
+
+
+def _read(source: str, path: Path, data: bytes, reader: str | None) -> Plan | Host:
     if reader is not None and reader not in READERS:
         raise UnreadableSource(f"there is no reader {reader!r}", remedy=f"readers are {', '.join(READERS)}")
     name = path.name.split(".")[0] or str(path)
@@ -46,7 +62,6 @@ def open_plan_or_host(source: str, *, reader: str | None = None) -> Plan | Host:
         from simkit.formats.sysfs import read
 
         return read(FolderFiles(path), name=path.resolve().name or "local")
-    data = _bytes(path)
     match reader or recognise(data, source):
         case "sysfs":
             if source == STDIN:

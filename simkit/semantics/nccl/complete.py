@@ -111,7 +111,7 @@ class _Completion:
         return nic if nets == nic.nets else replace(nic, nets=nets)
 
     def _net(self, net: NcclNet, pci: NcclPci | None) -> NcclNet:
-        where = net.name or (pci.busid if pci is not None else "a port")
+        where = pci.busid if pci is not None else net.name or "a port"
         if self.offer_all:
             net = replace(net, dev=self.port)
             self._tell("no ports are stated, one is taken to be offered by each NIC", where)

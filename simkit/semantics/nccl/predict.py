@@ -1,0 +1,29 @@
+"""One question for whatever there is to ask it of: a host, a guest of a plan, or a topology file."""
+
+from __future__ import annotations
+
+from simkit.model.guest import GuestPlan
+from simkit.model.host import Host
+from simkit.model.nccl_answer import NcclAnswer
+from simkit.model.nccl_topology import NcclTopology
+from simkit.semantics.guest_view import guest_view
+from simkit.semantics.nccl.complete import complete
+from simkit.semantics.nccl.conclude import conclude
+from simkit.semantics.nccl.environment import Environment
+from simkit.semantics.nccl.sysfs_view import sysfs_view
+
+_DEFAULT = Environment()
+
+
+def predict(subject: NcclTopology | Host, environment: Environment = _DEFAULT) -> NcclAnswer:
+    """What NCCL concludes, what is unknown filled in and told in `assumed`.
+
+    Raises:
+        InputError: no GPU, or a topology that NCCL would give up on.
+    """
+    return conclude(complete(sysfs_view(subject) if isinstance(subject, Host) else subject), environment)
+
+
+def predict_guest(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
+    """What NCCL in a guest concludes from the guest's own tree, without a topology file; addresses are the guest's, as firmware would number them."""
+    return predict(guest_view(host, guest), environment)
