@@ -17,6 +17,7 @@ from hypothesis import given
 
 from simkit.errors import ExecutorError, SimkitError
 from simkit.executors.lab import Lab
+from simkit.executors.lab_agreement import groups_agree, machine_agrees
 from simkit.executors.lab_console import Console
 from simkit.executors.lab_errors import LabFailed, LabUnavailable, NotBuildable
 from simkit.executors.lab_facts import fetch
@@ -291,3 +292,31 @@ def test_a_host_that_is_too_large() -> None:
 
 def test_errors_of_the_lab_are_ours() -> None:
     assert all(issubclass(kind, SimkitError) for kind in (LabUnavailable, LabFailed, NotBuildable))
+
+
+def as_booted(host: Host) -> Host:
+    """The machine with the groups that the rules give it, as if a kernel had reported them."""
+    number = {address: index for index, group in enumerate(groups(host).groups) for address in group.functions}
+    return replace(host, functions=tuple(replace(function, iommu_group=number.get(function.address)) for function in host.functions))
+
+
+def test_a_difference_is_found() -> None:
+    """What agreement is worth: one function in another group, of another type, on another node, too many or too few is told."""
+    machine = express(fabric(8), kernel="6.12")
+    read = as_booted(machine.host)
+    assert groups_agree(read)
+    assert machine_agrees(machine, read)
+    assert groups_agree(read).functions == len(read.functions)
+    one = next(function for function in read.functions if function.port_type is PortType.ROOT_PORT and function.acs is not None)
+    alone = replace(one, iommu_group=999)
+    assert not groups_agree(read.with_functions(alone)) or len([function for function in read.functions if function.iommu_group == one.iommu_group]) == 1
+    first, other = (next(function for function in read.functions if function.iommu_group == number) for number in (0, 1))
+    merged = replace(other, iommu_group=first.iommu_group)
+    found = groups_agree(read.with_functions(merged))
+    assert any(str(merged.address) in text for text in found.differences)
+    for wrong in (replace(one, numa_node=5), replace(one, acs=None), replace(one, port_type=PortType.DOWNSTREAM), merged):
+        assert any(str(wrong.address) in text for text in machine_agrees(machine, read.with_functions(wrong)).differences)
+    fewer = replace(read, functions=tuple(function for function in read.functions if function.address != Address.parse("00:1f.3")))
+    assert any("is not there" in text for text in machine_agrees(machine, fewer).differences)
+    more = replace(read, functions=(*read.functions, replace(read[Address.parse("00:1f.3")], address=Address.parse("00:1f.7"))))
+    assert any("was not asked for" in text for text in machine_agrees(machine, more).differences)
