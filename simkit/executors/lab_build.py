@@ -218,7 +218,12 @@ class Builder:
         if not isinstance(acs, Acs) or not is_known(acs.control):
             return REQUIRED_ACS
         if not self.isolation.enabled(function):
-            return acs.control & standins.PORT_ACS
+            if self.version >= CONFIG_ACS_SINCE:
+                return acs.control & standins.PORT_ACS
+            if acs.control != _REDIRECT_OFF:
+                self.said.say("this kernel can be told to leave RR and CR off, but not the port's other ACS bits: they are as the kernel sets them",
+                              function.address)
+            return _REDIRECT_OFF
         exact = acs.capability == standins.PORT_ACS and self.version >= CONFIG_ACS_SINCE
         return acs.control if exact else REQUIRED_ACS
 

@@ -273,6 +273,15 @@ def test_acs_bits_reach_the_command_line_where_the_kernel_takes_them() -> None:
     assert newer.regrouped == older.regrouped == ()
 
 
+def test_what_disable_acs_redir_leaves() -> None:
+    """Seen on 6.1 (machines by seed 54 and 66): of a port's bits SV and UF remain, whatever TB and DT are on the host."""
+    host = Host("redirect", (port("00:01.0", Acs(AcsBits(0x5F), AcsBits(0x53))),), iommu=IommuKind.INTEL)
+    made = express(host, kernel="6.1.0")
+    assert made.host[Address.parse("00:01.0")].acs == Acs(AcsBits(0x5F), AcsBits(0x11))
+    assert any("not the port's other ACS bits" in sentence for sentence in made.inexpressible)
+    assert express(host, kernel="6.12").host[Address.parse("00:01.0")].acs == Acs(AcsBits(0x5F), AcsBits(0x53))
+
+
 def test_what_is_not_known_is_said() -> None:
     host = Host("unknown", (replace(port("00:01.0", None), acs=UNKNOWN, port_type=UNKNOWN), replace(port("40:03.1", None), numa_node=1)), iommu=IommuKind.SMMU)
     made = express(host)
