@@ -38,7 +38,7 @@ def _device(device: GuestDevice, machine: Machine, read: Host) -> GuestDevice:
     if device.address in machine.addresses or physical is None or device.vf_index is None:
         address = _place(device.address, machine)
     else:
-        found = vf_address(read[physical], device.vf_index)
+        found = vf_address(read, read[physical], device.vf_index)
         if not isinstance(found, Address):
             raise NotBuildable(f"virtual function {device.vf_index} of {device.vf_of} is not in the lab: {found.why}", where=machine.host.name)
         address = found
