@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 
 from simkit.formats.config_space import CAP_BRIDGE_SUBSYSTEM, CAP_PCIE, CONVENTIONAL, EXT_ACS, EXT_ARI, EXT_ATS, EXT_SRIOV, EXTENDED, SPEEDS_GTPS
-from simkit.model.capabilities import Acs, AcsBits, Ats, BarKind, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, BarKind, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.unknown import Unknown, is_known, known_or
 
 _PCIE_AT, _SUBSYSTEM_AT = 0x60, 0xA0
+_NOTHING_SAID = 7 << 5 | 7 << 12
 _CODES = {speed: code for code, speed in SPEEDS_GTPS.items()}
 
 
@@ -17,8 +18,8 @@ def encode(function: Function) -> bytes:
     """256 bytes of a conventional function, 4,096 of a PCIe one, 64 where it is not known which it is.
 
     A PCIe function of whose ACS, ATS, ARI and SR-IOV nothing at all is known gets 256 bytes, which leaves them unknown. Otherwise the
-    unknown ones are not there: config space has no way to say "unknown". Unknown registers read 0, unknown ids 0xFFFF, as do those
-    of virtual functions (PCIe 6.0 §9.3.4.1.1).
+    unknown ones are not there: config space has no way to say "unknown". Unknown registers read 0, unknown sizes of Device
+    Control a reserved value, unknown ids 0xFFFF, as do those of virtual functions (PCIe 6.0 §9.3.4.1.1).
     """
     config = bytearray(_header(function))
     if isinstance(function.port_type, Unknown):
@@ -69,6 +70,7 @@ def _capabilities(config: bytearray, function: Function) -> None:
         chain.append(_SUBSYSTEM_AT)
     if isinstance(function.port_type, PortType):
         struct.pack_into("<BBH", config, _PCIE_AT, CAP_PCIE, 0, 2 | function.port_type << 4)
+        struct.pack_into("<H", config, _PCIE_AT + 8, 0 if function.is_vf else _device_control(function.device_control))
         if isinstance(function.link, Link):
             most = _CODES.get(known_or(function.link.max_speed_gtps, 0.0), 0) | (known_or(function.link.max_width, 0) & 0x3F) << 4
             now = _CODES.get(known_or(function.link.speed_gtps, 0.0), 0) | (known_or(function.link.width, 0) & 0x3F) << 4
@@ -79,6 +81,15 @@ def _capabilities(config: bytearray, function: Function) -> None:
         config[0x34] = chain[0]
     for here, following in zip(chain, [*chain[1:], 0], strict=False):
         config[here + 1] = following
+
+
+def _device_control(control: DeviceControl | None | Unknown) -> int:
+    """Sizes that are not known are written as reserved ones (7), which say nothing."""
+    if not isinstance(control, DeviceControl):
+        return _NOTHING_SAID
+    payload, request = (7 if not is_known(size) else size.bit_length() - 8 for size in (control.max_payload_bytes, control.max_read_request_bytes))
+    on = (control.relaxed_ordering is True) << 4 | (control.extended_tags is True) << 8 | (control.no_snoop is True) << 11
+    return payload << 5 | request << 12 | on
 
 
 def _extended(config: bytearray, function: Function) -> None:

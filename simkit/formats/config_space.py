@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from simkit.errors import MalformedConfigSpace
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
-from simkit.model.unknown import Unknown
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 HEADER, CARDBUS, CONVENTIONAL, EXTENDED = 64, 128, 256, 4096
 NETRONOME, NETRONOME_BYTES = 0x19EE, 0x600
@@ -24,6 +24,8 @@ _SHORT = Unknown("the extended config space beyond byte 256 is not in the source
 _NO_LINK = Unknown("the link register holds a reserved value, or the link is down")
 _GONE = Unknown("config space reads all ones: the function does not answer")
 _OFF = Unknown("the extended config space reads all ones")
+_RESERVED = Unknown("the Device Control Register holds reserved sizes")
+_PHYSICAL = Unknown("a virtual function has no Device Control of its own: its physical function's holds")
 _NOT_ASSIGNED = Unknown("the base address register reads zero: not assigned")
 
 
@@ -52,6 +54,7 @@ class ConfigSpace:
     sriov: Sriov | None | Unknown
     capabilities: tuple[tuple[int, int], ...] | Unknown
     extended: tuple[tuple[int, int, int], ...] | Unknown
+    device_control: DeviceControl | None | Unknown = UNKNOWN
 
 
 def decode(config: bytes, *, where: str) -> ConfigSpace:
@@ -72,7 +75,7 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}",
                                    where=where, remedy="copy the `config` file again, as root for all of it: this copy is truncated")
     if config.count(0xFF, 0, HEADER) == HEADER:
-        return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
+        return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
     vendor, device = struct.unpack_from("<HH", config, 0)
     layout = config[0x0E] & 0x7F
     capabilities = _capability_list(config)
@@ -96,6 +99,7 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         sriov=_read(config, extended, EXT_SRIOV, 0x40, _sriov),
         capabilities=capabilities,
         extended=extended,
+        device_control=express if isinstance(express, Unknown) else _device_control(config, express),
     )
 
 
@@ -207,6 +211,19 @@ def _link(config: bytes, express: int | None) -> Link | None | Unknown:
     if not most & 0x3FF and not now & 0x3FF:
         return _NO_LINK
     return Link(SPEEDS_GTPS.get(now & 0xF, _NO_LINK), now >> 4 & 0x3F or _NO_LINK, SPEEDS_GTPS.get(most & 0xF, _NO_LINK), most >> 4 & 0x3F or _NO_LINK)
+
+
+def _device_control(config: bytes, express: int | None) -> DeviceControl | None | Unknown:
+    """Device Control +8 (PCIe 6.0 §7.5.3.4): bit 4 relaxed ordering, 5-7 payload, 8 extended tags, 11 no snoop, 12-14 read request; sizes 128 << n."""
+    if express is None or express + 0x0A > CONVENTIONAL:
+        return None
+    if config.startswith(b"\xff\xff"):
+        return _PHYSICAL
+    (word,) = struct.unpack_from("<H", config, express + 8)
+    payload, request = (128 << code if code < 6 else _RESERVED for code in (word >> 5 & 7, word >> 12 & 7))
+    if not is_known(payload) and not is_known(request):
+        return _RESERVED
+    return DeviceControl(payload, request, bool(word & 0x10), bool(word & 0x100), bool(word & 0x800))
 
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ _ZERO_BARS = Unknown("its base address registers read zero: absent, or not assig
 _NO_HEADER = Unknown("the text of lspci does not show the header type: `lspci -vvvnn -x` does")
 _HOST = Unknown("lspci tells nothing of the machine around PCI: add a kernel log")
 _RESETS = Unknown("lspci does not tell reset methods")
-_FROM_BYTES = ("vendor_id", "device_id", "class_code", "revision", "subsystem", "port_type", "link", "acs", "ats", "ari", "sriov")
+_FROM_BYTES = ("vendor_id", "device_id", "class_code", "revision", "subsystem", "port_type", "link", "acs", "ats", "ari", "sriov", "device_control")
 _LINKLESS = (None, PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR)
 
 
@@ -139,6 +139,8 @@ def _function(block: Block, said: Said, whole: _Whole, note: Callable[[str, obje
     facts = {name: getattr(space, name) for name in _FROM_BYTES}
     if space.vendor_id == NO_ID and text.vendor_id != NO_ID and is_known(text.vendor_id):
         facts |= {"vendor_id": _BROKEN, "device_id": _BROKEN}
+    if space.vendor_id == NO_ID:
+        text = replace(text, device_control=space.device_control)
     read = Function(block.address, text.parent, multifunction=space.multifunction_bit, bus_range=space.bus_range, bars=space.bars or _ZERO_BARS, **facts)
     return merge_facts(read, text, note, _ignore)
 
@@ -156,7 +158,8 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
         link=_link(said, port), acs=facts.get("acs", silent), ats=facts.get("ats", silent),
         ari=facts.get("ari", False if silent is None else silent), sriov=facts.get("sriov", silent), bars=_bars(said, whole, why),
         numa_node=facts.get("numa_node", _absent("numa_node", whole)), iommu_group=facts.get("iommu_group", _absent("iommu_group", whole)),
-        driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS)
+        driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS,
+        device_control=facts.get("device_control", None if port is None else REGISTERS if why is None else why))
 
 
 def _unread(block: Block, said: Said) -> Unknown | None:

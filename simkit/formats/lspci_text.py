@@ -10,7 +10,7 @@ from typing import Any
 from simkit.formats.lines import Faults
 from simkit.formats.lspci_blocks import Block
 from simkit.formats.lspci_names import Named, heading, subsystem
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.unknown import UNKNOWN, Unknown
 
 REGISTERS = Unknown("lspci -v leaves registers out: run lspci -vvv")
@@ -30,6 +30,8 @@ _CAPABILITIES = (("Express ", "express"), ("Access Control Services", "acs"), ("
 _EXPRESS = re.compile(r"Express (?:\(v\d+\) )?(.*?)(?: \(Slot[+-]\))?(?:,.*| IRQ.*)?")
 _CAPABILITY = re.compile(r"Capabilities: (?:\[([0-9a-f]{2,3})(?: v(\d+))?\] )?(.*)")
 _LINK = re.compile(r"(LnkCap|LnkSta):\s+(?:Port #\d+, )?Speed (unknown|[\d.]{1,6}GT/s)(?: \(\w+\))?, Width x(\d{1,3})(?: \(\w+\))?(?:,.*)?")
+_SENDS = re.compile(r"RlxdOrd([+-]) ExtTag([+-]) PhantFunc[+-] AuxPwr[+-] NoSnoop([+-])(?: .*)?")
+_SIZES = re.compile(r"MaxPayload (\d{3,5}) bytes, MaxReadReq (\d{3,5}) bytes")
 _BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})(?:,.*)?")
 _REGION = re.compile(r"Region (\d): (?:\[virtual\] )?(?:(I/O ports) at|Memory at) (<[\w -]+>|[0-9a-f]{1,16})(?: \(([\w-]+(?: \d)?), (non-)?prefetchable\))?"
                      r"((?: \[[^\]]*\])*)")
@@ -82,6 +84,7 @@ class _Reader:
         self.links: dict[str, tuple[float | Unknown, int | Unknown]] = {}
         self.acs: dict[str, AcsBits] = {}
         self.virtual: dict[str, Any] = {}
+        self.control: dict[str, Any] = {}
 
     def line(self, number: int, text: str) -> None:
         if text.startswith("Capabilities:"):
@@ -183,6 +186,23 @@ class _Reader:
         self.said.sizes |= found is not None
         return int(found[1]) << _UNITS[found[2]] if found else Unknown("lspci prints no size: it read a dump, or the kernel does not say")
 
+    def _express_line(self, number: int, text: str) -> None:
+        if text.startswith(("RlxdOrd", "MaxPayload ")):
+            self._device_control(number, text)
+        else:
+            self._link(number, text)
+
+    def _device_control(self, number: int, text: str) -> None:
+        """The second and third line of DevCtl."""
+        sends, sizes = _SENDS.fullmatch(text), _SIZES.fullmatch(text)
+        if sends is not None:
+            self.control |= {name: sends[at] == "+" for at, name in enumerate(("relaxed_ordering", "extended_tags", "no_snoop"), 1)}
+        elif sizes is not None:
+            self.control |= {name: _transfer(int(sizes[at])) for at, name in enumerate(("max_payload_bytes", "max_read_request_bytes"), 1)}
+        else:
+            self._bad(number, text)
+        self.said.places.setdefault("device_control", number)
+
     def _link(self, number: int, text: str) -> None:
         if not text.startswith(("LnkCap:", "LnkSta:")):
             return
@@ -246,9 +266,16 @@ class _Reader:
             facts["link"] = Link(*now, *most) if any(not isinstance(fact, Unknown) for fact in (*now, *most)) else _NO_LINK
         if self.acs:
             facts["acs"] = Acs(self.acs.get("ACSCap", REGISTERS), self.acs.get("ACSCtl", REGISTERS))
+        if self.control and any(not isinstance(self.control.get(name, UNKNOWN), Unknown) for name in ("max_payload_bytes", "max_read_request_bytes")):
+            facts["device_control"] = DeviceControl(**self.control)
         if "total_vfs" in self.virtual:
             facts["sriov"] = Sriov(**self.virtual)
         return self.said
+
+
+def _transfer(size: int) -> int | Unknown:
+    """As lspci prints it: 128 << n also of the two reserved values (PCIe 6.0 §7.5.3.4)."""
+    return size if size in (128, 256, 512, 1024, 2048, 4096) else Unknown("the register holds a reserved size")
 
 
 def _base(text: str) -> int | Unknown:
@@ -260,5 +287,5 @@ _HEADER: dict[str, Callable[[_Reader, int, str], None]] = {
     "Expansion ROM at ": _Reader._rom, "[virtual] Expansion ROM at ": _Reader._rom,
 }
 _BELOW: dict[str, Callable[[_Reader, int, str], None]] = {
-    "express": _Reader._link, "acs": _Reader._acs_bits, "ats": _Reader._ats, "sriov": _Reader._sriov,
+    "express": _Reader._express_line, "acs": _Reader._acs_bits, "ats": _Reader._ats, "sriov": _Reader._sriov,
 }

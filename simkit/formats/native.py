@@ -13,7 +13,7 @@ from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.emit import Hex, json_text, to_yaml
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, Link, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, DeviceControl, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
@@ -168,6 +168,7 @@ def _function(where: Address, node: Node, path: str, context: Context, line: int
         driver=fields.take("driver", or_none(values.text), UNKNOWN),
         reset_methods=fields.take("reset_methods", listed(values.text), UNKNOWN),
         usage=fields.take("usage", values.text, None),
+        device_control=fields.take("device_control", or_none(_device_control), UNKNOWN),
     )
     fields.done()
     return found
@@ -212,6 +213,19 @@ def _acs(node: Node, path: str, context: Context) -> Acs:
 def _ats(node: Node, path: str, context: Context) -> Ats:
     fields = Fields(node, path, context, "ATS")
     found = Ats(fields.take("enabled", values.truth, UNKNOWN))
+    fields.done()
+    return found
+
+
+def _device_control(node: Node, path: str, context: Context) -> DeviceControl:
+    fields = Fields(node, path, context, "device control")
+    found = DeviceControl(
+        fields.take("max_payload_bytes", values.transfer, UNKNOWN),
+        fields.take("max_read_request_bytes", values.transfer, UNKNOWN),
+        fields.take("relaxed_ordering", values.truth, UNKNOWN),
+        fields.take("extended_tags", values.truth, UNKNOWN),
+        fields.take("no_snoop", values.truth, UNKNOWN),
+    )
     fields.done()
     return found
 
@@ -316,6 +330,7 @@ def _function_document(function: Function) -> dict[str, Any]:
         acs=_as(function.acs, _acs_document),
         ats=_as(function.ats, lambda ats: _kept(enabled=ats.enabled)),
         ari=function.ari,
+        device_control=_as(function.device_control, _device_control_document),
         sriov=_as(function.sriov, _sriov_document),
         physfn=UNKNOWN if function.physfn is None else str(function.physfn),
         bars=_as(
@@ -336,6 +351,16 @@ def _function_document(function: Function) -> dict[str, Any]:
         driver=_as(function.driver, str),
         reset_methods=_as(function.reset_methods, list),
         usage=function.usage if function.usage is not None else UNKNOWN,
+    )
+
+
+def _device_control_document(control: DeviceControl) -> dict[str, Any]:
+    return _kept(
+        max_payload_bytes=control.max_payload_bytes,
+        max_read_request_bytes=control.max_read_request_bytes,
+        relaxed_ordering=control.relaxed_ordering,
+        extended_tags=control.extended_tags,
+        no_snoop=control.no_snoop,
     )
 
 

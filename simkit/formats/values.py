@@ -16,6 +16,7 @@ from simkit.model.numa import CpuSet
 E = TypeVar("E", bound=Enum)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_TRANSFERS = ("128", "256", "512", "1024", "2048", "4096")
 _WHOLE = re.compile(r"-?[0-9]{1,24}|0[xX][0-9a-fA-F]{1,24}")
 _SIZE = re.compile(r"([0-9]{1,20})\s*(?:([KMGT])i?B|B)?")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -60,6 +61,14 @@ def whole(low: int = 0, high: int = (1 << 64) - 1) -> Callable[[Node, str, Conte
         return number
 
     return read
+
+
+def transfer(node: Node, _path: str, _context: Context) -> int:
+    """The size of a payload or read request: a power of two from 128 to 4096 bytes (PCIe 6.0 §7.5.3.4)."""
+    given = scalar(node)
+    if given not in _TRANSFERS:
+        raise Refused(f"{given!r} is no size of a payload or read request", f"it is one of {', '.join(_TRANSFERS)} bytes")
+    return int(given)
 
 
 def truth(node: Node, _path: str, _context: Context) -> bool:

@@ -59,6 +59,21 @@ class Ats:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceControl:
+    """What a function may send, as its Device Control Register says (PCIe 6.0 §7.5.3.4).
+
+    `max_payload_bytes` and `max_read_request_bytes` are powers of two from 128 to 4096; `relaxed_ordering`, `extended_tags` and `no_snoop`
+    are the enable bits. A virtual function has none of its own: its physical function's hold for it (§9.3.5.4).
+    """
+
+    max_payload_bytes: int | Unknown = UNKNOWN
+    max_read_request_bytes: int | Unknown = UNKNOWN
+    relaxed_ordering: bool | Unknown = UNKNOWN
+    extended_tags: bool | Unknown = UNKNOWN
+    no_snoop: bool | Unknown = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A function's PCIe link; speeds in GT/s (2.5, 5, 8, 16, 32, 64), widths in lanes.
 

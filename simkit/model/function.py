@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simkit.model.address import Address, Parent
-from simkit.model.capabilities import Acs, Ats, Bar, BusRange, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, Ats, Bar, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 
@@ -66,6 +66,7 @@ class Function:
     driver: str | None | Unknown = UNKNOWN
     reset_methods: tuple[str, ...] | Unknown = UNKNOWN
     usage: str | None = None
+    device_control: DeviceControl | None | Unknown = UNKNOWN
 
     @property
     def kind(self) -> Kind:

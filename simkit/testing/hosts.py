@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from simkit.model.address import Address, Parent, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
@@ -32,6 +32,7 @@ def _or_none(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[Any]:
 
 
 _bits = _or_unknown(st.integers(0, 0x7F).map(AcsBits))
+_transfers = _or_unknown(st.sampled_from([128, 256, 512, 1024, 2048, 4096]))
 _facts: dict[str, st.SearchStrategy[Any]] = {
     "vendor_id": _or_unknown(_short),
     "device_id": _or_unknown(_short),
@@ -62,6 +63,7 @@ _facts: dict[str, st.SearchStrategy[Any]] = {
     "driver": _or_none(_words),
     "reset_methods": _or_unknown(st.lists(st.sampled_from(["flr", "pm", "bus"]), unique=True).map(tuple)),
     "usage": st.none() | _words,
+    "device_control": _or_none(st.builds(DeviceControl, _transfers, _transfers, *[_or_unknown(st.booleans())] * 3)),
 }
 
 

@@ -16,7 +16,7 @@ from simkit.errors import MalformedConfigSpace, SimkitError
 from simkit.formats.config_encode import encode
 from simkit.formats.config_space import decode, find_extended
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
@@ -163,6 +163,21 @@ def test_a_reserved_port_type_is_unknown():
     assert isinstance(port, Unknown) and "3" in port.why
 
 
+def test_device_control_is_where_the_kernel_looks():
+    """0x2810 at +8 is what most devices come up with: relaxed ordering, no snoop, 128 bytes of payload, reads of 512 (PCI_EXP_DEVCTL)."""
+    config = blank(256)
+    express(config, 0)
+    config[6] = 0x10
+    struct.pack_into("<H", config, 0x68, 0x2810)
+    assert decode(bytes(config), where="x").device_control == DeviceControl(128, 512, relaxed_ordering=True, extended_tags=False, no_snoop=True)
+    struct.pack_into("<H", config, 0x68, 0x60E0)
+    reserved = decode(bytes(config), where="x").device_control
+    assert isinstance(reserved, Unknown) and "reserved" in reserved.why
+    struct.pack_into("<HH", config, 0, 0xFFFF, 0xFFFF)
+    virtual = decode(bytes(config), where="x").device_control
+    assert isinstance(virtual, Unknown) and "physical" in virtual.why
+
+
 def test_bars():
     config = blank(64)
     struct.pack_into("<6I", config, 0x10, 0xF000000C, 0x2E, 0xE1, 0, 0x4, 0)
@@ -208,6 +223,9 @@ def bars(draw):
     return tuple(found)
 
 
+sizes = st.sampled_from([128, 256, 512, 1024, 2048, 4096])
+
+
 @st.composite
 def functions(draw):
     """Facts that registers can hold together."""
@@ -225,6 +243,7 @@ def functions(draw):
     if is_known(port):
         linkless = port is None or port in (PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR)
         facts["link"] = None if linkless else draw(maybe(links))
+        facts["device_control"] = None if port is None else draw(maybe(st.builds(DeviceControl, sizes, sizes, st.booleans(), st.booleans(), st.booleans())))
         told = port is None or draw(st.booleans())
         extended = {"acs": st.none() | acs, "ats": st.none() | st.builds(Ats, st.booleans()), "ari": st.booleans(), "sriov": st.none() | sriovs}
         for name, strategy in extended.items():
@@ -238,7 +257,8 @@ def test_decode_gives_back_what_was_encoded(function):
     config = encode(function)
     assert len(config) == 64 if not is_known(function.port_type) else 256 if function.port_type is None or not is_known(function.ari) else 4096
     space = decode(config, where="x")
-    for name in ("vendor_id", "device_id", "class_code", "revision", "subsystem", "bus_range", "port_type", "link", "acs", "ats", "ari", "sriov", "bars"):
+    for name in ("vendor_id", "device_id", "class_code", "revision", "subsystem", "bus_range", "port_type", "link", "acs", "ats", "ari", "sriov", "bars",
+                 "device_control"):
         assert getattr(space, name) == getattr(function, name), name
     assert space.multifunction_bit == function.multifunction
 
@@ -254,6 +274,11 @@ def test_encoded_bytes_are_where_the_specification_puts_them(function):
         assert read["sriov"] == virtual(function.sriov)
     if isinstance(function.port_type, PortType):
         assert read["port"] == int(function.port_type)
+    if isinstance(function.device_control, DeviceControl):
+        (word,) = struct.unpack_from("<H", encode(function), 0x68)
+        control = function.device_control
+        assert (128 << (word >> 5 & 7), 128 << (word >> 12)) == (control.max_payload_bytes, control.max_read_request_bytes)
+        assert (bool(word >> 4 & 1), bool(word >> 8 & 1), bool(word >> 11 & 1)) == (control.relaxed_ordering, control.extended_tags, control.no_snoop)
 
 
 # ---- fuzz

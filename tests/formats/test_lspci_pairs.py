@@ -21,6 +21,7 @@ from test_config_space import functions
 from simkit.formats.config_encode import encode
 from simkit.formats.config_space import decode
 from simkit.formats.lspci import read
+from simkit.model.address import Address
 from simkit.model.group import Status
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown
@@ -170,3 +171,22 @@ def test_dumps_of_real_kernels_give_their_trees_and_groups(corpus):
         counts["cases"] += 1
     print(counts)
     assert counts == {"cases": 256, "functions": 4543, "virtual": 91, "groups": 1831}
+
+
+@pytest.mark.corpus
+def test_device_control_as_text_and_as_bytes(corpus):
+    """What a function may send: the line that lspci printed and the register, of every file that has both; virtual functions tell nothing."""
+    agreed = 0
+    for path in sorted((corpus / "lspci").iterdir()):
+        host = read(path.read_bytes(), source=path.name)
+        for block in re.split(r"\n(?=[0-9a-f:.]{7,12} \w)|\n\n", path.read_text(errors="replace")):
+            sizes = re.search(r"MaxPayload (\d+) bytes, MaxReadReq (\d+) bytes", block)
+            if sizes is None or "RlxdOrd" not in block:
+                continue
+            address = block.split()[0]
+            control = host[Address.parse(address if address.count(":") == 2 else f"0000:{address}")].device_control
+            assert (control.max_payload_bytes, control.max_read_request_bytes) == (int(sizes[1]), int(sizes[2])), (path.name, address)
+            assert (control.relaxed_ordering, control.no_snoop) == ("RlxdOrd+" in block, "NoSnoop+" in block), (path.name, address)
+            agreed += 1
+    print(agreed)
+    assert agreed == 33
