@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simkit.errors import ExecutorError
@@ -15,7 +14,6 @@ from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText,
 from simkit.plan import attributes
 
 _ACS, _CONTROL = 0x000D, 6
-_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 _CONFIG_BYTES = 4096
 
 
@@ -127,14 +125,6 @@ def target(action: Action) -> str:
 def written(action: Action) -> str:
     """What an action writes, for people."""
     return f"ACS control {action.value:#04x} under {action.mask:#04x}" if isinstance(action, SetAcs) else repr(action.text)
-
-
-def last_function(link: str) -> Iterator[Address]:
-    """The last PCI function on a path below /sys/devices, if there is one."""
-    for part in reversed(link.split("/")):
-        if _ADDRESS.fullmatch(part):
-            yield Address.parse(part)
-            return
 
 
 def missing(node: Node, function: Address) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from simkit.errors import ExecutorError, InputError
+from simkit.errors import ExecutorError
 from simkit.executors.node import Node
-from simkit.executors.observe import last_function
+from simkit.formats.sysfs_path import function_named, owners
 from simkit.model.address import Address
 
 _CLASSES = ("drm", "infiniband_verbs", "infiniband_mad", "nvme", "vfio-dev", "sound", "accel")
@@ -50,21 +50,18 @@ def _functions(node: Node, name: str) -> Iterator[Address]:
     last = name.rpartition("/")[2]
     if re.fullmatch(r"/dev/vfio/\d+", name):
         for member in node.listdir(f"sys/kernel/iommu_groups/{last}/devices"):
-            yield from last_function(member)
+            yield from owners(member)
     elif re.fullmatch(r"/dev/nvidia\d+", name):
         yield from (address for address, minor in _minors(node) if f"nvidia{minor}" == last)
     else:
         for kind in _CLASSES:
-            yield from last_function(node.readlink(f"sys/class/{kind}/{last}") or "")
+            yield from owners(node.readlink(f"sys/class/{kind}/{last}") or "")
 
 
 def _minors(node: Node) -> Iterator[tuple[Address, str]]:
     """NVIDIA's own numbers of its GPUs: `information` of each says ``Device Minor``."""
     for name in node.listdir(_GPUS):
         found = re.search(rb"^Device Minor:\s*(\d+)", node.read(f"{_GPUS}/{name}/information") or b"", re.MULTILINE)
-        try:
-            address = Address.parse(name)
-        except InputError:
-            continue
-        if found:
+        address = function_named(name)
+        if found and address is not None:
             yield address, found[1].decode()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from simkit.errors import UnreadableSource
+from simkit.formats.sysfs_path import follow
 from simkit.formats.tar import Member, MemberKind, members, unpacked
 
 MOST_FILE = 1 << 20
-MOST_LINKS = 40
 _CONTROLS = {number: "\ufffd" for number in (*range(0x20), *range(0x7F, 0xA0)) if chr(number) not in "\t\n"}
 
 
@@ -232,31 +232,8 @@ class TarFiles:
         """Follow every link on the way; None where it leads outside or in a circle."""
         full = _join(self._prefix, path)
         if full not in self._real:
-            self._real[full] = self._walk(full)
+            self._real[full] = follow(full, self._links.get, top=self._prefix)
         return self._real[full]
-
-    def _walk(self, full: str) -> str | None:
-        done: list[str] = []
-        todo = full.split("/")[::-1]
-        followed = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                if not done:
-                    return None
-                done.pop()
-                continue
-            done.append(part)
-            target = self._links.get("/".join(done))
-            if target is not None:
-                followed += 1
-                if followed > MOST_LINKS:
-                    return None
-                done = self._prefix.split("/") if target.startswith("/") else done[:-1]
-                todo.extend(target.split("/")[::-1])
-        return "/".join(done)
 
     def read(self, path: str, *, most: int = MOST_FILE) -> bytes | None:
         """See `Files`."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 from simkit.errors import Fault, InputError, MalformedConfigSpace
 from simkit.formats.config_space import ConfigSpace, decode
 from simkit.formats.files import Files, FolderFiles, name_of, text_of
+from simkit.formats.sysfs_path import function_named, is_root_bus
 from simkit.formats.sysfs_platform import cpu, iommu, nearest, numa_nodes, tees
 from simkit.formats.sysfs_usage import usage
 from simkit.model.address import Address, Parent, RootBus
@@ -87,7 +88,7 @@ def _groups(files: Files) -> dict[Address, int]:
     found = {}
     for group in files.listdir(GROUPS):
         if re.fullmatch(r"[0-9]{1,9}", group):
-            found.update({address: int(group) for entry in files.listdir(f"{GROUPS}/{group}/devices") if (address := _address(entry)) is not None})
+            found.update({address: int(group) for entry in files.listdir(f"{GROUPS}/{group}/devices") if (address := function_named(entry)) is not None})
     return found
 
 
@@ -104,7 +105,7 @@ def _found(files: Files) -> Iterator[tuple[Address, str]]:
         if entry.startswith("pci"):
             _walk(files, f"sys/devices/{entry}", paths)
     for entry in files.listdir(DEVICES):
-        address = _address(entry)
+        address = function_named(entry)
         real = files.realpath(f"{DEVICES}/{entry}")
         if address is not None and real is not None and (real.startswith("sys/devices/") or address not in paths):
             paths[address] = real
@@ -117,21 +118,12 @@ def _walk(files: Files, folder: str, paths: dict[Address, str]) -> None:
     while stack:
         here = stack.pop()
         for entry in files.listdir(here):
-            address = _address(entry)
+            address = function_named(entry)
             if address is not None and files.readlink(f"{here}/{entry}") is None:
                 paths.setdefault(address, f"{here}/{entry}")
                 stack.append(f"{here}/{entry}")
             elif entry.startswith("pci") and ":" in entry and files.readlink(f"{here}/{entry}") is None:
                 stack.append(f"{here}/{entry}")
-
-
-def _address(text: str) -> Address | None:
-    if text.count(":") != 2 or "." not in text:
-        return None
-    try:
-        return Address.parse(text)
-    except InputError:
-        return None
 
 
 class _Reader:
@@ -166,6 +158,7 @@ class _Reader:
             driver=self._driver(),
             reset_methods=self._reset_methods(),
             usage=used,
+            device_control=_of(space, lambda known: known.device_control),
         )
 
     def _attribute(self, name: str) -> str | None:
@@ -197,10 +190,10 @@ class _Reader:
     def _above(self, path: str) -> Parent | None:
         """The nearest folder above that is a function, or a root bus (`pci0000:00`)."""
         for part in reversed(path.split("/")[:-1]):
-            address = _address(part)
+            address = function_named(part)
             if address is not None and address in self.paths:
                 return address
-            if part.startswith("pci") and part.count(":") == 1:
+            if is_root_bus(part):
                 try:
                     return RootBus.parse(part)
                 except InputError:
@@ -209,7 +202,7 @@ class _Reader:
 
     def _physfn(self) -> Address | None:
         target = self.files.readlink(f"{self.path}/physfn") if "physfn" in self.names else None
-        found = _address(target.rstrip("/").rpartition("/")[2]) if target else None
+        found = function_named(target.rstrip("/").rpartition("/")[2]) if target else None
         return found if found in self.paths else None
 
     def _subsystem(self, space: ConfigSpace | Unknown) -> tuple[int, int] | None | Unknown:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simkit.errors import InputError
 from simkit.formats.config_encode import encode
-from simkit.formats.sysfs_usage import CONSOLE, DEFAULT_ROUTE, ROOT_DISK
+from simkit.formats.sysfs_tree_used import traces
 from simkit.model.capabilities import BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
@@ -30,8 +30,8 @@ def write(host: Host, folder: Path) -> None:
 
     Facts that are unknown have no attribute, and `config` is left out where nothing is known that it would tell. Reading the tree with
     `simkit.formats.sysfs` gives the facts back, as far as sysfs can carry them. It cannot carry names, peer links, what the source
-    assumed, links beyond speed and width, uses other than root disk, default route and console, and one unknown register of a
-    `config` whose others are known: that reads as 0 or as an absent capability.
+    assumed, links beyond speed and width, uses in other words than a capture's (`held`), and one unknown register of a `config`
+    whose others are known: that reads as 0 or as an absent capability.
 
     Raises:
         InputError: the folder is not empty or no folder, or a driver's name is none.
@@ -188,25 +188,10 @@ class _Writer:
             self._text(f"sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list", f"0-{cpu.threads_per_core - 1}\n")
 
     def _used(self) -> None:
-        """A disk below the controller with the root file system and an interface with the default route, as proc(5) and sysfs show them."""
-        mounts: list[str] = []
-        routes = ["Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"]
-        for function in self.host.functions:
-            uses, path = (function.usage or "").split(", "), self.path(function)
-            if ROOT_DISK in uses:
-                name, number = f"sd{chr(ord('a') + len(mounts) % 26)}", f"8:{16 * len(mounts)}"
-                (self.folder / path / "block" / name).mkdir(parents=True)
-                self._link(f"sys/dev/block/{number}", f"{path}/block/{name}")
-                self._link(f"sys/class/block/{name}", f"{path}/block/{name}")
-                mounts.append(f"{21 + len(mounts)} 1 {number} / / rw,relatime shared:1 - ext4 /dev/{name} rw\n")
-            if DEFAULT_ROUTE in uses:
-                name = f"eth{len(routes) - 1}"
-                self._link(f"{path}/net/{name}/device", path)
-                self._link(f"sys/class/net/{name}", f"{path}/net/{name}")
-                routes.append(f"{name}\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
-            if CONSOLE in uses:
-                self._text(f"{path}/boot_vga", "1\n")
-        if mounts:
-            self._text("proc/self/mountinfo", "".join(mounts))
-        if len(routes) > 1:
-            self._text("proc/net/route", "".join(routes))
+        shown = traces((self.path(function), function.usage) for function in self.host.functions if function.usage)
+        for folder in shown.folders:
+            (self.folder / folder).mkdir(parents=True)
+        for path, target in shown.links.items():
+            self._link(path, target)
+        for path, text in shown.texts.items():
+            self._text(path, text)

@@ -57,17 +57,15 @@ def test_btrfs_has_no_number_but_a_name(root):
 def test_root_on_device_mapper_and_multipath(root):
     """dm-0 over a disk of an NVMe subsystem: neither link names a PCI function."""
     mapper = root / "sys/devices/virtual/block/dm-0"
-    (mapper / "slaves").mkdir(parents=True)
-    (mapper / "slaves/nvme0n1").mkdir()
+    head = root / "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    link(mapper / "slaves/nvme0n1", head)
     link(root / "sys/class/block/dm-0", mapper)
     link(root / "sys/dev/block/253:0", mapper)
-    head = root / "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
     head.mkdir(parents=True)
     link(root / "sys/class/block/nvme0n1", head)
     controller = device(root, DISK) / "nvme/nvme0"
     controller.mkdir(parents=True)
-    (root / "sys/class/nvme-subsystem/nvme-subsys0/nvme0").mkdir(parents=True)
-    link(root / "sys/class/nvme/nvme0", controller)
+    link(head.parent / "nvme0", controller)
     file(root, "proc/self/mountinfo", "29 1 253:0 / / rw - xfs /dev/mapper/root rw\n")
     assert in_use(LocalNode(root)) == {DISK: "the disk of the root file system"}
 
@@ -84,7 +82,7 @@ def test_default_route_also_over_a_bond_and_ipv6(root):
         place.mkdir(parents=True)
         link(root / "sys/class/net" / name, place)
     bond = root / "sys/devices/virtual/net/bond0"
-    (bond / "lower_ens1").mkdir(parents=True)
+    link(bond / "lower_ens1", root / "sys/class/net/ens1")
     link(root / "sys/class/net/bond0", bond)
     head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
     file(root, "proc/net/route", head + "ens2 0000000A 00000000 0001 0 0 0 000000FF 0 0 0\nbond0 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")

@@ -15,7 +15,7 @@ from simkit.formats import sysfs, sysfs_tree
 from simkit.formats.files import FolderFiles
 from simkit.formats.source import open_host, shipped
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
@@ -41,11 +41,11 @@ def whole_host() -> Host:
         Function(NIC, LEG, 0x15B3, 0x101D, 0x020000, 0, (0x15B3, 0x0016), None, PortType.ENDPOINT, True, None, fast, acs, Ats(enabled=True), True,
                  Sriov(16, 16, 2, 2, 1, 0x101E, enabled=True, ari_hierarchy=True), None,
                  (Bar(0, BarKind.MEM64, 32 << 20, True, 0x20_0000_0000), Bar(6, BarKind.MEM32, 1 << 20, False, 0xF010_0000)), 1, 6, "mlx5_core", ("flr", "bus"),
-                 "root disk, default route"),
+                 "root disk, default route", DeviceControl(256, 4096, relaxed_ordering=True, extended_tags=True, no_snoop=False)),
         Function(VF, LEG, 0x15B3, 0x101E, 0x020000, 0, (0x15B3, 0x0016), None, PortType.ENDPOINT, False, None, fast, acs, Ats(enabled=False), True, None, NIC,
                  (Bar(0, BarKind.MEM64, 1 << 20, True),), 1, 7, "vfio-pci", ("flr",)),
         Function(OLD, RootBus(0, 0), 0x1A03, 0x2000, 0x030000, 0x52, None, None, None, True, None, None, bars=(Bar(1, BarKind.IO, 128, False, 0xE000),),
-                 numa_node=None, iommu_group=None, driver=None, reset_methods=(), usage="console", **nothing),
+                 numa_node=None, iommu_group=None, driver=None, reset_methods=(), usage="console", device_control=None, **nothing),
         Function(GPU, RootBus(0x10000, 1), 0x10DE, 0x2330, 0x030200, 0xA1, (0x10DE, 0x16C1), None, PortType.RC_ENDPOINT, False, None, None, **nothing,
                  bars=(), numa_node=0, iommu_group=8, driver="nvidia", reset_methods=("flr",)),
     )
@@ -72,7 +72,7 @@ def unprivileged(function: Function) -> Function:
     """What 64 bytes of config space and the readable attributes leave."""
     several = False if function.is_vf else True if function.address.function else UNKNOWN
     sriov = Sriov(16, num_vfs=2, offset=2, stride=1, vf_device_id=0x101E) if function.address == NIC else UNKNOWN
-    return replace(function, port_type=UNKNOWN, acs=UNKNOWN, ats=UNKNOWN, ari=UNKNOWN, bus_range=None, multifunction=several, sriov=sriov,
+    return replace(function, device_control=UNKNOWN, port_type=UNKNOWN, acs=UNKNOWN, ats=UNKNOWN, ari=UNKNOWN, bus_range=None, multifunction=several, sriov=sriov,
                    link=UNKNOWN if function.link is None else function.link)
 
 
@@ -112,7 +112,7 @@ def test_the_tree_is_as_the_kernel_makes_it(tmp_path):
     assert len(links) > 25 and all(not os.readlink(path).startswith("/") and path.exists() for path in links)
 
 
-LOST = {"name", "revision", "subsystem", "ats", "ari", "sriov", "usage"}
+LOST = {"name", "revision", "subsystem", "ats", "ari", "sriov", "usage", "device_control"}
 
 
 @pytest.mark.parametrize("name", shipped("hosts"))
@@ -150,6 +150,20 @@ def test_known_facts_survive_any_mixture(host, tmp_path_factory):
             assert getattr(after, name) == getattr(before, name) or getattr(before, name) == 0xFFFF, name
         if isinstance(before.driver, str):
             assert after.driver == before.driver
+
+
+@pytest.mark.parametrize("usage", ["root disk", "disk mounted at /var/lib/data", "swap", "root disk, session NIC, default route", "session NIC", "default route",
+                                   "NIC with open connections", "console"])
+def test_what_the_host_uses_comes_back(tmp_path, usage):
+    host = whole_host()
+    host = host.with_functions(*(replace(function, usage=usage if function.address in (NIC, GPU) else None) for function in host.functions))
+    assert again(host, tmp_path / "node") == host
+
+
+@pytest.mark.parametrize("name", shipped("hosts"))
+def test_what_shipped_hosts_use_comes_back(tmp_path, name):
+    host = open_host(name)
+    assert [function.usage for function in again(host, tmp_path / "node").functions] == [function.usage for function in host.functions]
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):
