@@ -21,6 +21,7 @@ _COMMANDS = {
     "groups": "IOMMU groups as Linux builds them.",
     "route": "The way of a request from one function to another.",
     "nccl": "What NCCL will conclude: paths, bandwidth, P2P, GPUDirect RDMA.",
+    "advise": "What to set for isolation, P2P or RDMA; what it gains, costs and opens.",
     "diff": "In what two hosts differ.",
     "solve": "A plan for a workload, or why there is none.",
     "verify": "Prove a policy over a host or plan, or refute it.",

@@ -1,0 +1,117 @@
+"""`simkit advise`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simkit.cli.options import Stated, Word, host_argument, host_options, output_format, shipped_or_file
+from simkit.cli.output import print_json
+
+if TYPE_CHECKING:
+    from simkit.model.advice import Advice, Advised
+    from simkit.model.host import Host
+    from simkit.semantics.advice.wanted import Wanted
+
+_AIMS = ("isolate", "p2p", "rdma")
+
+
+@click.command()
+@host_argument
+@click.option(
+    "--for", "workload", metavar="WORKLOAD", shell_complete=shipped_or_file("workloads"), help="Only for the devices that a plan for it would give away."
+)
+@click.option("--aim", "aims", multiple=True, type=Word(_AIMS), help="isolate, p2p or rdma; several may be given. All, if left out.")
+@output_format()
+@host_options
+def advise(*, host: str, workload: str | None, aims: tuple[str, ...], output: str, stated: Stated) -> None:
+    """What to set on HOST, what it gains, costs and opens: ACS bits, kernel parameters, firmware switches, what devices may send.
+
+    \b
+    isolate  each GPU and NIC alone in its IOMMU group, no request past the IOMMU
+    p2p      peers below one switch reach each other directly, if it can be with isolation kept
+    rdma     which NIC for which GPU, read requests, relaxed ordering
+
+    Nothing is changed. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
+    registers hold now, or on the next boot.
+
+    \b
+    simkit advise hgx-h100
+    simkit advise split-roots --aim rdma
+    simkit advise hgx-h100 --for two-guests --format json
+
+    Exit status: 0 answered, also where nothing is to be set; 1 there is no plan for WORKLOAD; 2 bad input; 3 whether there is one is undecided.
+    """
+    from simkit.formats.draw_advice import draw_advice
+    from simkit.model.advice import Aim
+    from simkit.semantics.advice.advise import advise as find
+
+    model = stated.open(host)
+    advised = find(model, _wanted(model, workload), tuple(Aim(aim) for aim in aims) or tuple(Aim))
+    if output == "json":
+        print_json(document(host, model, advised))
+    else:
+        click.echo(draw_advice(model, advised))
+
+
+def _wanted(host: Host, workload: str | None) -> Wanted:
+    """All devices, or those of a plan for the workload. Exits with 1 or 3 where there is none."""
+    import sys
+
+    from simkit.cli.solve import describe
+    from simkit.formats.source import open_workload
+    from simkit.semantics.advice.wanted import all_devices, of_guests
+
+    if workload is None:
+        return all_devices(host)
+    from simkit.solve.answer import Infeasible, Planned
+    from simkit.solve.solve import solve
+
+    answer = solve(open_workload(workload), host)
+    if not isinstance(answer, Planned):
+        click.echo(f"no advice for {workload}: there is no plan for it. Without --for all devices are looked at.\n{describe(answer, None)}", err=True)
+        sys.exit(1 if isinstance(answer, Infeasible) else 3)
+    return of_guests(host, answer.plan.guests)
+
+
+def document(source: str, host: Host, advised: Advised) -> dict[str, Any]:
+    """The document of `simkit advise`."""
+    from simkit.semantics import kernel as kernels
+
+    return {
+        "host": source,
+        "kernel": kernels.name(host.kernel),
+        "aims": [aim.value for aim in advised.aims],
+        "found": [{"aim": aim.value, "text": text} for aim, text in advised.found],
+        "advice": [_piece(piece) for piece in advised.pieces],
+        "pairs": [
+            {**asdict(pair), "gpu": str(pair.gpu), "nic": None if pair.nic is None else str(pair.nic), "nearness": str(pair.nearness)} for pair in advised.pairs
+        ],
+        "parameters": list(advised.parameters),
+        "cmdline": advised.cmdline,
+        "firmware": list(advised.firmware),
+    }
+
+
+def _piece(piece: Advice) -> dict[str, Any]:
+    from simkit.formats.values import acs_text
+
+    return {
+        "aim": piece.aim.value,
+        "call": piece.call.value,
+        "subject": None if piece.subject is None else str(piece.subject),
+        "do": piece.do,
+        "how": piece.how,
+        "lasts": piece.lasts.value,
+        "rests_on": piece.rests_on.value,
+        "gains": piece.gains,
+        "costs": piece.costs,
+        "opens": piece.opens,
+        "sources": list(piece.sources),
+        "acs": {str(address): acs_text(bits) for address, bits in piece.controls},
+        "parameters": list(piece.parameters),
+        "without": list(piece.without),
+        "firmware": list(piece.firmware),
+    }

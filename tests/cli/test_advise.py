@@ -1,0 +1,50 @@
+"""`simkit advise`: for people and for programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from simkit.formats.source import shipped
+from tests.cli.test_cli import document, run, status
+
+
+@pytest.mark.parametrize("host", shipped("hosts"))
+def test_advice_for_every_shipped_host_is_as_the_schema_says(host: str) -> None:
+    answer = document("advise", run("advise", host, "--format", "json"))
+    assert answer["aims"] == ["isolate", "p2p", "rdma"]
+    assert {found["aim"] for found in answer["found"]} == {"isolate", "p2p", "rdma"}
+    assert all(piece["sources"] and piece["do"] and piece["rests_on"] for piece in answer["advice"])
+    assert run("advise", host).exit_code == 0
+
+
+def test_a_switch_below_which_nobody_is_alone_can_be_pasted_right() -> None:
+    """Set out from registers that firmware alone wrote: the whole line, once booted with, isolates."""
+    line = "amd_iommu=on pci=config_acs=0000000@0000:02:00.0"
+    answer = document("advise", run("advise", "rtx-pro-8", "--aim", "isolate", "--cmdline", line, "--format", "json"))
+    (piece,) = [piece for piece in answer["advice"] if piece["call"] == "set"]
+    assert (piece["subject"], piece["lasts"], piece["acs"]) == ("0000:02:00.0", "kernel command line", {"0000:02:00.0": "SV,RR,CR,UF"})
+    assert answer["parameters"] == ["pci=config_acs=0011101@0000:02:00.0"]
+    assert answer["cmdline"] == f"amd_iommu=on {answer['parameters'][0]}"
+    text = run("advise", "rtx-pro-8", "--aim", "isolate", "--cmdline", line).output
+    assert f"The whole line is then: {answer['cmdline']}" in text
+    assert "lasts  kernel command line; rests on what Linux makes of it at the next boot" in text
+    again = document("advise", run("advise", "rtx-pro-8", "--aim", "isolate", "--cmdline", answer["cmdline"], "--format", "json"))
+    assert not [piece for piece in again["advice"] if piece["call"] == "set"]
+
+
+def test_for_a_workload_only_its_devices_count() -> None:
+    answer = document("advise", run("advise", "hgx-h100", "--for", "two-guests", "--aim", "rdma", "--format", "json"))
+    assert {(pair["gpu"], pair["nic"]) for pair in answer["pairs"][:2]} == {("0000:03:00.0", "0000:04:00.0"), ("0000:05:00.0", "0000:06:00.0")}
+    assert len(answer["pairs"]) == 5
+
+
+def test_without_a_plan_there_is_no_advice_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, complaint = status("advise", "hgx-h100", "--for", "three-guests", capsys=capsys)
+    assert code == 1
+    assert "no plan" in complaint
+
+
+def test_a_wrong_aim_is_told_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, complaint = status("advise", "hgx-h100", "--aim", "isolat", capsys=capsys)
+    assert code == 2
+    assert "did you mean isolate?" in complaint
