@@ -77,7 +77,9 @@ class UnknownName(InputError, LookupError):
 
 
 class StalePlan(SimkitError):
-    """The host is no longer the one that the plan was made for."""
+    """The host is no longer the one that the plan was made for: the answer to "may it be applied?" is no."""
+
+    exit_status = 1
 
 
 class StepFailed(SimkitError, RuntimeError):

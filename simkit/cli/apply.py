@@ -18,6 +18,7 @@ from simkit.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from simkit.executors.apply import Applied, Progress
     from simkit.executors.node import Node
+    from simkit.model.plan import Plan
 
 _executor = click.option("--executor", type=Word(["local", "recorded"]), required=True, help="This machine, or a recorded tree in a folder.")
 _folder = click.option("--node", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The recorded tree's folder.")
@@ -44,16 +45,18 @@ def _beside(plan: str, journal: Path | None) -> Path:
     return journal if journal is not None else Path(plan).with_suffix(".journal")
 
 
-def _begun(plan: str, journal: Path | None) -> Path:
-    """The journal of an apply that has begun.
+def _begun(plan: str, journal: Path | None) -> tuple[Path, Plan]:
+    """The journal of an apply that has begun, and the plan that it should be of.
 
     Raises:
         UnknownName: there is none, so nothing was begun.
     """
+    from simkit.formats.source import open_plan
+
     place = _beside(plan, journal)
     if not place.exists():
         raise UnknownName(f"{plan} was not applied: there is no journal", where=str(place), remedy="apply it, or name the journal with --journal")
-    return place
+    return place, open_plan(plan)
 
 
 def _line(progress: Progress) -> None:
@@ -112,7 +115,8 @@ def apply(
     simkit apply plan.json --executor recorded --node node/ --dry-run
     simkit apply plan.json --executor local
 
-    Exit status: 0 applied or already so, 1 a step failed and all was undone, 2 bad input, a node that has changed, or something in use.
+    Exit status: 0 applied or already so, 1 refused (the node has changed since, or the host uses what would be taken) or a step failed and
+    all was undone, 2 bad use or bad input, or a node that cannot be read.
     """
     from simkit.executors.apply import apply as carry_out
     from simkit.formats.source import open_plan
@@ -120,16 +124,20 @@ def apply(
 
     place = _beside(plan, journal)
     model = open_plan(plan)
-    if dry_run and output == "text":
-        for step in model.steps:
-            click.echo(f"{step.id}: {step.summary}")
-            for action in step.do:
-                click.echo(f"    {_action(action)}")
     taken = tuple(Address.parse(text) for text in allow)
     listener = _line if output == "text" else None
     with _carrying_on(plan):
         done = carry_out(model, _node(executor, folder), place, dry_run=dry_run, fail_at=fail_at, allow=taken, progress=listener)
+    if dry_run and output == "text":
+        _list(model)
     _say(done, output, f"{plan} on {'this machine' if folder is None else folder}")
+
+
+def _list(plan: Plan) -> None:
+    for step in plan.steps:
+        click.echo(f"{step.id}: {step.summary}")
+        for action in step.do:
+            click.echo(f"    {_action(action)}")
 
 
 def _action(action: object) -> str:
@@ -151,11 +159,12 @@ def status(*, plan: str, journal: Path | None, output: str) -> None:
     \b
     simkit status plan.json
 
-    Exit status: 0 answered, 2 PLAN was not applied, or its journal cannot be read.
+    Exit status: 0 answered, 2 PLAN was not applied, or the journal is another plan's or cannot be read.
     """
     from simkit.executors.apply import status as ask
 
-    found = ask(_begun(plan, journal))
+    place, model = _begun(plan, journal)
+    found = ask(place, plan=model)
     if output == "json":
         print_json(
             {
@@ -186,12 +195,13 @@ def resume(*, plan: str, executor: str, folder: Path | None, journal: Path | Non
     \b
     simkit resume plan.json --executor local
 
-    Exit status: 0 finished, 1 a step failed, 2 bad input, or PLAN was not applied.
+    Exit status: 0 finished, 1 refused (as apply) or a step failed, 2 bad use or bad input, PLAN was not applied, or the journal is another plan's.
     """
     from simkit.executors.apply import resume as carry_on
 
+    place, model = _begun(plan, journal)
     with _carrying_on(plan):
-        done = carry_on(_begun(plan, journal), _node(executor, folder), progress=_line if output == "text" else None)
+        done = carry_on(place, _node(executor, folder), plan=model, progress=_line if output == "text" else None)
     _say(done, output, plan)
 
 
@@ -207,10 +217,12 @@ def rollback(*, plan: str, executor: str, folder: Path | None, journal: Path | N
     \b
     simkit rollback plan.json --executor local
 
-    Exit status: 0 the node is as it was, 1 a step could not be undone, 2 bad input, or PLAN was not applied.
+    Exit status: 0 the node is as it was, 1 refused (a process has open what would be taken) or a step could not be undone, 2 bad use or bad
+    input, PLAN was not applied, or the journal is another plan's.
     """
     from simkit.executors.apply import rollback as undo
 
+    place, model = _begun(plan, journal)
     with _carrying_on(plan):
-        done = undo(_begun(plan, journal), _node(executor, folder), progress=_line if output == "text" else None)
+        done = undo(place, _node(executor, folder), plan=model, progress=_line if output == "text" else None)
     _say(done, output, plan)

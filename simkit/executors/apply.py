@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,6 +67,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+_log = logging.getLogger(__name__)
 
 
 def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_at: str | None = None,
@@ -77,6 +79,7 @@ def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_
     interrupted apply of the same plan in `journal` is finished (one that was undoing is undone first), if the node is still the
     same: after a reboot another device may be at an address. `dry_run` checks everything and writes nothing, no journal either.
     `fail_at` makes the step of that id fail, for rehearsals. `allow` names functions that may be taken although the host uses them.
+    `progress` hears of each step after it is in the journal; an exception that it raises is logged and changes nothing.
 
     Raises:
         StalePlan: the node has changed since; nothing was written.
@@ -101,13 +104,17 @@ def apply(plan: Plan, node: Node, journal: Path, *, dry_run: bool = False, fail_
         return _forward(log, node, fail_at, progress)
 
 
-def resume(journal: Path, node: Node, *, progress: Listener | None = None) -> Applied:
+def resume(journal: Path, node: Node, *, plan: Plan | None = None, progress: Listener | None = None) -> Applied:
     """Carry on after a crash: finish what was being applied, or undo what was being undone; a finished journal is left as it is.
+
+    The plan in the journal counts; `plan` is the one that the caller takes it to be, None where only the journal is at hand.
 
     Raises:
         StalePlan, InterlockError, StepFailed, ExecutorError: as `apply`.
+        ExecutorError: the journal is of another plan.
     """
     with exclusive(node), open_journal(journal) as log:
+        log.require_plan(plan)
         log.require_node(node.name, machine(node))
         match log.phase:
             case Phase.APPLYING:
@@ -121,28 +128,30 @@ def resume(journal: Path, node: Node, *, progress: Listener | None = None) -> Ap
                 return Applied(Outcome.RESTORED)
 
 
-def rollback(journal: Path, node: Node, *, progress: Listener | None = None) -> Applied:
-    """Undo all that the journal says was done, in reverse order.
+def rollback(journal: Path, node: Node, *, plan: Plan | None = None, progress: Listener | None = None) -> Applied:
+    """Undo all that the journal says was done, in reverse order; `plan` as for `resume`.
 
     Raises:
         InterlockError: a process, such as a guest's, has a device open that would be taken from it; nothing was written.
         StepFailed: an undo failed; the journal says from where to go on.
-        ExecutorError: the node cannot be read, or the journal cannot be used, or is another node's.
+        ExecutorError: the node cannot be read, or the journal cannot be used, or is another node's or another plan's.
     """
     with exclusive(node), open_journal(journal) as log:
+        log.require_plan(plan)
         log.require_node(node.name, machine(node))
         _require_closed(log, node)
         return Applied(Outcome.RESTORED) if log.phase is Phase.RESTORED else _undo(log, node, progress)
 
 
-def status(journal: Path) -> Status:
-    """How far a journal has got; it is only read, and while another process writes it too.
+def status(journal: Path, *, plan: Plan | None = None) -> Status:
+    """How far a journal has got; it is only read, and while another process writes it too. `plan` as for `resume`.
 
     Raises:
-        ExecutorError: it cannot be opened.
+        ExecutorError: it cannot be opened, or is of another plan.
         MalformedDocument: as `open_journal`.
     """
     log = read_journal(journal)
+    log.require_plan(plan)
     last = next((record for record in reversed(log.records) if record.mark in (Mark.FAILED, Mark.APPLIED)), None)
     failure = last.detail if last is not None else ""
     return Status(log.phase, plan_hash(log.plan), log.node, len(log.plan.steps), tuple(step.id for step in log.touched), failure)
@@ -232,5 +241,10 @@ def _failure(error: SimkitError | OSError) -> StepFailed:
 
 
 def _tell(progress: Listener | None, step: Step, what: str, number: int, total: int) -> None:
-    if progress is not None:
+    """Tell whoever listens. Nothing it raises may look like a step that failed, or stop the undoing; Ctrl-C passes, and leaves the journal to be resumed."""
+    if progress is None:
+        return
+    try:
         progress(Progress(step, what, number, total))
+    except Exception:  # noqa: BLE001 (a listener may be anything, and the node is half changed)
+        _log.warning("whoever listens to the progress failed at step %s, which is %s all the same", step.id, what, exc_info=True)

@@ -20,6 +20,7 @@ from simkit.model.plan import Plan
 from simkit.model.step import Step
 
 _FORMAT = "journal/1"
+_SHORT = len("sha256:") + 12
 
 
 class Mark(StrEnum):
@@ -102,6 +103,20 @@ class Journal:
             mine, other = (self.node, name) if name != self.node else (f"{self.node} of machine {self.machine}", f"{name} of machine {machine}")
             raise ExecutorError(f"this journal tells of node {mine}, not of {other}", where=str(self.path),
                                 remedy="go on with that node, or name another journal for this one")
+
+    def require_plan(self, plan: Plan | None) -> None:
+        """Refuse a plan that is not the one this journal tells of; None asks for none.
+
+        Raises:
+            ExecutorError: it is another one, by its hash.
+        """
+        if plan is None:
+            return
+        mine, given = plan_hash(self.plan), plan_hash(plan)
+        if given != mine:
+            raise ExecutorError(f"this journal is of another plan ({mine[:_SHORT]}, which is {self.phase}) than the one given ({given[:_SHORT]})",
+                                where=str(self.path), remedy="give the plan that was applied (the first line of the journal holds it, under `plan`), "
+                                "or name the journal of the plan given")
 
     def append(self, mark: Mark, step: str = "", detail: str = "") -> None:
         """Write a record, the first time a header before it, and wait until it is on disk.

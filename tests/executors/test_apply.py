@@ -102,6 +102,31 @@ def world(tmp_path):
     return World(tmp_path)
 
 
+class Clumsy:
+    """A listener that breaks whenever it is told something."""
+
+    def __init__(self, error):
+        self.error, self.told = error, []
+
+    def __call__(self, progress):
+        self.told.append(progress.what)
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("odd"), ExecutorError("not the node's"), StepFailed("no step")])
+def test_a_listener_that_fails_disturbs_nothing(world, error, caplog):
+    clumsy = Clumsy(error)
+    assert apply(PLAN, world.node, world.journal, progress=clumsy).outcome is Outcome.APPLIED
+    assert world.is_as_planned()
+    assert rollback(world.journal, world.node, progress=clumsy).outcome is Outcome.RESTORED
+    assert world.is_as_it_was()
+    with pytest.raises(StepFailed, match="undone, the node is as it was"):
+        apply(PLAN, world.node, world.journal, progress=clumsy, fail_at=PLAN.steps[-1].id)
+    assert world.is_as_it_was()
+    assert clumsy.told == ["done"] * STEPS + ["undone"] * STEPS + ["done"] * (STEPS - 1) + ["undone"] * STEPS
+    assert len(caplog.records) == len(clumsy.told)
+
+
 def test_apply_then_rollback_is_the_start_byte_for_byte(world):
     seen = []
     result = apply(PLAN, world.node, world.journal, progress=seen.append)
