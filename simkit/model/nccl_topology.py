@@ -81,7 +81,6 @@ class NcclPci:
     nic: NcclNic | None = None
     children: tuple[NcclPci, ...] = ()
     peers: tuple[Address, ...] = ()
-    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

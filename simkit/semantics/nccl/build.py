@@ -7,7 +7,7 @@ from typing import TypeVar
 from simkit.errors import InputError
 from simkit.model.nccl_topology import NcclCpu, NcclGpu, NcclNic, NcclPci, NcclTopology
 from simkit.model.unknown import Unknown, known_or
-from simkit.semantics.nccl.broadcom import flatten
+from simkit.semantics.nccl.broadcom import Behind, flatten
 from simkit.semantics.nccl.device_links import PARTITION_BITS, link_devices, link_switches, link_to_cpu, number, partitions
 from simkit.semantics.nccl.environment import Environment
 from simkit.semantics.nccl.graph import LOC, NET, PCI, SYS, Graph, Vertex, VertexKind, join, single
@@ -35,10 +35,10 @@ def build(topology: NcclTopology, rules: Rules, environment: Environment) -> Gra
     for device, gpu in builder.placed:
         link_to_cpu(builder.graph, device, gpu)
     link_switches(builder.graph, builder.switches, rules)
-    flatten(builder.graph)
+    behind = flatten(builder.graph)
     _connect_cpus(builder.graph, rules)
     for vertex in builder.graph.of(VertexKind.CPU):
-        _sort(vertex, None)
+        _sort(vertex, None, behind, builder.graph.made)
     return builder.graph
 
 
@@ -51,15 +51,26 @@ def _connect_cpus(graph: Graph, rules: Rules) -> None:
                 one.connect(other, SYS, rules.between_cpus(one.cpu))
 
 
-def _sort(vertex: Vertex, above: Vertex | None) -> None:
-    """The link upwards goes last, in the whole PCI tree (`ncclTopoSort`)."""
+def _sort(vertex: Vertex, above: Vertex | None, behind: Behind, depth: int) -> None:
+    """The link upwards goes last, in the whole PCI tree (`ncclTopoSort`); what was left behind the links' end moves up with them."""
     if above is not None:
-        up = next(link for link in vertex.links if link.to is above)
-        vertex.links.remove(up)
-        vertex.links.append(up)
+        links = [*vertex.links, *behind.get(vertex, ())]
+        up = next((link for link in links if link is not None and link.to is above), None)
+        if up is None or depth == 0:
+            raise _broken(vertex)
+        links.remove(up)
+        links.append(up)
+        kept = [link for link in links[: len(vertex.links)] if link is not None]
+        if len(kept) < len(vertex.links):
+            raise _broken(vertex)
+        vertex.links[:] = kept
     for link in tuple(vertex.links):
         if link.kind == PCI and link.to is not above:
-            _sort(link.to, vertex)
+            _sort(link.to, vertex, behind, depth - 1)
+
+
+def _broken(vertex: Vertex) -> InputError:
+    return InputError(f"NCCL breaks at {vertex.address}, where Broadcom's switches of two levels were made one", remedy="leave out switches without devices")
 
 
 class _Builder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simkit.errors import InputError
 from simkit.model.nccl_answer import GdrMode
 from simkit.model.route import PeerClass
 from simkit.semantics.nccl.graph import Vertex, VertexKind
@@ -38,13 +39,20 @@ def level(system: System) -> PeerClass:
 
 
 def relay(system: System, gpu: Vertex, path: Path) -> int:
-    """The GPU that a PXN path of `gpu` goes over: the first rank on the first device after NVSwitches (`ncclTopoGetIntermediateRank`)."""
+    """The GPU that a PXN path of `gpu` goes over: the first rank on the first device after NVSwitches (`ncclTopoGetIntermediateRank`).
+
+    Raises:
+        InputError: NVLink goes by a CPU there: NCCL gives up.
+    """
     way = path.way.rest if path.way is not None else None
     while way is not None and way.to.kind is VertexKind.NVS and way.rest is not None:
         way = way.rest
     found = way.to if way is not None else gpu
     if found.kind is VertexKind.DEV:
         found = next((link.to for link in found.links if link.to.kind is VertexKind.GPU), gpu)
+    if found.kind is not VertexKind.GPU:
+        raise InputError(f"NVLink from GPU {gpu.address} goes by the CPU to the GPU that would relay for it (PXN): NCCL gives up there",
+                         remedy="set NCCL_PXN_DISABLE=1")
     rank = next(other.rank for other in system.gpus if other.key[0] == found.key[0] and other.dev == found.dev)
     return system.gpu_of_rank(rank)
 

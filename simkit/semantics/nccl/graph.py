@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from simkit.errors import InputError
 from simkit.model.address import Address
 from simkit.model.route import PeerClass
 
 LOC, NVL, C2C, PCI, SYS = (int(kind) for kind in (PeerClass.LOC, PeerClass.NVL, PeerClass.C2C, PeerClass.PIX, PeerClass.SYS))
 """Kinds of links, numbered as the nearness of a path over that link alone (`LINK_*`)."""
 NET = 10
+MOST_VERTICES = 640
+"""`NCCL_TOPO_MAX_NODES`."""
 
 
 class VertexKind(IntEnum):
@@ -84,7 +87,13 @@ class Graph:
             yield from vertices
 
     def add(self, kind: VertexKind, key: tuple[int, int]) -> Vertex:
-        """A new vertex (`ncclTopoCreateNode`)."""
+        """A new vertex (`ncclTopoCreateNode`).
+
+        Raises:
+            InputError: there are more of a kind than NCCL takes.
+        """
+        if len(self._kinds[kind]) == MOST_VERTICES:
+            raise InputError(f"over {MOST_VERTICES} {kind.name}: NCCL takes no more of a kind", remedy="is this one machine?")
         vertex = Vertex(kind, key, self.made)
         self.made += 1
         self._kinds[kind].append(vertex)
@@ -99,10 +108,8 @@ class Graph:
         return next((vertex for vertex in self._kinds[kind] if vertex.key == key), None)
 
     def remove(self, gone: Vertex) -> None:
-        """Take a vertex and all links to it away (`ncclTopoRemoveNode`)."""
+        """Take a vertex away that no link leads to any more."""
         self._kinds[gone.kind].remove(gone)
-        for vertex in self:
-            vertex.links[:] = [link for link in vertex.links if link.to is not gone]
 
 
 def join(one: Vertex, other: Vertex, kind: int, bw: float) -> None:

@@ -120,6 +120,18 @@ def test_broadcom_switches_of_two_levels_are_one() -> None:
     assert gpus(answer(cpu(0, switch(0, switch(1, gpu(0)), switch(2, gpu(1)), ids=gen4))))[0] == "PXB"
 
 
+def test_a_second_level_without_devices_leaves_a_link_behind() -> None:
+    """It is a copy of the last link: no harm where that is the one upwards, otherwise the switch loses its way up and NCCL gives up."""
+    gen4 = 'vendor="0x1000" device="0xc010" subsystem_vendor="0x1000" subsystem_device="0xa096"'
+    slow = 'link_speed="8.0 GT/s PCIe" link_width="4"'
+    assert gpus(answer(cpu(0, switch(0, switch(1, ids=gen4), gpu(0), gpu(1), ids=gen4)))) == ("PIX", 24, 4, True)
+    with pytest.raises(InputError, match="NCCL gives up"):
+        answer(cpu(0, switch(0, switch(1, ids=gen4), gpu(0, link=slow), gpu(1, link=slow), ids=gen4)))
+    upper, lower = (f'vendor="0x1000" device="0xc030" subsystem_vendor="0x1000" subsystem_device="0x{level}004"' for level in (0, 1))
+    with pytest.raises(InputError, match="below a second level"):
+        answer(cpu(0, switch(0, switch(1, gpu(0), ids=upper), ids=lower)))
+
+
 def test_who_may_use_gpudirect_rdma() -> None:
     assert net(answer(cpu(0, switch(0, gpu(0), nic(0, gdr=0))))) == ("PHB", 24, 6, "off")
     assert net(answer(cpu(0, switch(0, gpu(0, gdr=0), nic(0)))))[3] == "off"
@@ -175,6 +187,13 @@ def test_gpus_without_a_rank_are_not_there() -> None:
 
 
 def test_where_nccl_gives_up() -> None:
+    to_cpu = '<nvlink target="0004:00:00.0" count="1" tclass="0x068001"/>'
+    power = (cpu(0, gpu(0, to_cpu), switch(0, gpu(1, to_cpu), nic(0)), kind='arch="arm64"'),)
+    with pytest.raises(InputError, match=r"NVLink from GPU 0000:10:00\.0 goes by the CPU"):
+        answer(*power)
+    assert gpus(answer(*power, env=("NCCL_PXN_DISABLE=1",))) == ("NVL", 20.6, 4, True)
+    with pytest.raises(InputError, match="over 640 NET"):
+        answer(cpu(0, gpu(0), nic(0, ports=641)))
     with pytest.raises(InputError, match="and none back"):
         answer(cpu(0, gpu(0, '<nvlink target="0000:11:00.0" count="1" tclass="0x030200"/>'), gpu(1)))
     with pytest.raises(InputError, match="class 0x120000 is not that of a GPU"):
