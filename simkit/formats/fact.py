@@ -8,9 +8,9 @@ from typing import Any
 
 from simkit.formats.emit import to_json
 from simkit.formats.native import host_document
+from simkit.formats.native_keys import key
 from simkit.model.host import Host
 
-_KEYS = {"vendor_id": "vendor", "device_id": "device", "class_code": "class", "port_type": "port", "bus_range": "buses", "memory_bytes": "memory"}
 _MOST = 60
 
 
@@ -50,11 +50,6 @@ class Facts:
     def at(self, subject: str, field: str) -> Any:
         """What is written for a field of the model; None where nothing is, which means unknown."""
         return (self._of.get(subject) or {}).get(key(field))
-
-
-def key(field: str) -> str:
-    """The snapshot's key for a field of the model."""
-    return _KEYS.get(field, field)
 
 
 def parts(before: Any, after: Any, under: str) -> list[tuple[str, Any, Any]]:

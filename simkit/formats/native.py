@@ -1,6 +1,6 @@
 """simkit's own snapshot of a host, as YAML or JSON: `simkit: host/1`.
 
-`none` says that a thing is not there, a key that is left out that nobody knows. Loading records the line of every fact.
+`none` says that a thing is not there, a key that is left out that it is unknown, `unknown` why. Loading records the line of every fact.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from simkit.errors import InconsistentHost
 from simkit.formats import values
 from simkit.formats.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.emit import Hex, json_text, to_yaml
+from simkit.formats.native_unknown import explained, explained_functions, read_reasons, reasons
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, DeviceControl, Link, Sriov
 from simkit.model.function import Function
@@ -55,11 +56,12 @@ def read_host(node: Node, *, source: str) -> Host:
         "numa_nodes": fields.take("numa_nodes", _numa_nodes, ()),
         "peer_links": fields.take("peer_links", listed(_peer_link), ()),
     }
+    why = fields.take("unknown", read_reasons, {})
     functions = fields.need("functions", _functions, ())
     fields.done()
     places = context.done("host")
     try:
-        return Host(name, functions, places=places, **facts)
+        return Host(name, explained_functions(functions, why), places=places, **explained(facts, why))
     except InconsistentHost as error:
         raise InconsistentHost(f"{source} cannot be one machine", faults=error.faults) from None
 
@@ -289,6 +291,7 @@ def host_document(host: Host) -> dict[str, Any]:
         cpu=cpu or UNKNOWN,
         tees=_as(host.tees, lambda tees: [_kept(kind=tee.kind.value, max_guests=tee.max_guests) for tee in tees]),
         elided=host.elided or UNKNOWN,
+        unknown=reasons(host) or UNKNOWN,
         numa_nodes=[
             _kept(
                 id=node.id, cpus=_as(node.cpus, str), memory=_as(node.memory_bytes, values.size_text), socket=node.socket, distances=_as(node.distances, list)
