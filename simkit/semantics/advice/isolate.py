@@ -27,7 +27,7 @@ def bits_to_set(host: Host, gains: tuple[Gain, ...]) -> Iterator[Advice]:
     durations = lasting(host, {gain.port: gain.after for gain in gains})
     for gain in gains:
         lasts, how, parameters = durations[gain.port]
-        port = host[gain.port]
+        port, on, off = host[gain.port], gain.after & ~gain.now, gain.now & ~gain.after
         what = [
             f"{listed(gain.apart)}: shares its IOMMU group with fewer" if len(gain.apart) == 1 else f"{listed(gain.apart)}: share their IOMMU groups with fewer"
         ]
@@ -41,12 +41,12 @@ def bits_to_set(host: Host, gains: tuple[Gain, ...]) -> Iterator[Advice]:
             Aim.ISOLATE,
             Call.SET,
             gain.port,
-            f"set ACS {names(gain.bits)}",
+            " and ".join([f"set ACS {names(on)}"] * bool(on) + [f"clear ACS {names(off)}"] * bool(off)),
             lasts,
             RestsOn.REGISTERS if lasts is Lasts.RUN_TIME else RestsOn.REBOOT,
             how,
             gains="; ".join(said),
-            costs="peers below one switch reach each other over the host bridge" if gain.bits & AcsBits.RR and port.port_type is PortType.DOWNSTREAM else "",
+            costs="peers below one switch reach each other over the host bridge" if on & AcsBits.RR and port.port_type is PortType.DOWNSTREAM else "",
             sources=("REQ_ACS_FLAGS, pci_acs_path_enabled (drivers/iommu/iommu.c)", "PCIe 6.0 §6.12.1.1"),
             controls=((gain.port, gain.after),),
             parameters=parameters,

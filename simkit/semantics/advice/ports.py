@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from simkit.model.address import Address
+from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import AcsBits, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN
 from simkit.semantics.acs import Isolation
-from simkit.semantics.advice.registers import control, missing, readable
+from simkit.semantics.advice.registers import PORTS, control, missing, readable
 from simkit.semantics.advice.wanted import Wanted
 from simkit.semantics.group_builder import GroupBuilder
+from simkit.semantics.routes import route
 from simkit.semantics.turns import root_port_redirects
 from simkit.semantics.what_if import with_control
 
@@ -22,10 +23,10 @@ Members = dict[Address, tuple[Address, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What setting `bits` at `port` does once all the others are set: devices whose group gets smaller, and whose requests no longer turn around."""
+    """What `after` in place of `now` does at `port` once all the others are set: devices whose group gets smaller, and whose requests no longer turn around."""
 
     port: Address
-    bits: AcsBits
+    now: AcsBits
     after: AcsBits
     apart: tuple[Address, ...]
     kept: tuple[Address, ...]
@@ -65,49 +66,75 @@ def _regions(host: Host, devices: Iterable[Function]) -> Iterable[tuple[Function
 
 def _in_region(host: Host, functions: tuple[Function, ...], wanted: Wanted) -> Iterable[Gain]:
     devices = tuple(device.address for device in wanted.devices if device in functions)
-    could = {function.address: missing(function) for function in functions if missing(function)}
+    could = {function.address: after for function in functions if (after := _wish(function)) is not None}
     if not could:
         return
-    kept = {address: _kept(host, host[address], could[address], devices, wanted) for address in could}
+    apart = members(with_control(host, could), functions)
+    kept = {address: _kept(host, could, address, apart, wanted) for address in could}
     chosen = dict(could)
-    best = _of(members(_set(host, chosen), functions), devices)
+    best = _of(apart, devices)
     for address in could:
         fewer = {other: bits for other, bits in chosen.items() if other != address}
-        if not kept[address] and _of(members(_set(host, fewer), functions), devices) == best:
+        if not kept[address] and _of(members(with_control(host, fewer), functions), devices) == best:
             chosen = fewer
-    for address, bits in chosen.items():
-        without = _of(members(_set(host, {other: more for other, more in chosen.items() if other != address}), functions), devices)
-        apart = tuple(device for device in devices if without.get(device) != best.get(device))
-        yield Gain(address, bits, _after(host[address], bits), apart, kept[address])
+    for address, after in chosen.items():
+        fewer = {other: bits for other, bits in chosen.items() if other != address}
+        without = _of(members(with_control(host, fewer), functions), devices)
+        smaller = tuple(device for device in devices if without.get(device) != best.get(device))
+        yield Gain(address, _now(host[address]), after, smaller, kept[address])
 
 
 def _of(groups: Members, devices: tuple[Address, ...]) -> Members:
     return {device: groups[device] for device in devices if device in groups}
 
 
-def _after(function: Function, bits: AcsBits) -> AcsBits:
+def _now(function: Function) -> AcsBits:
     acs = readable(function)
     assert acs is not None
-    return control(acs) | bits
+    return control(acs)
 
 
-def _set(host: Host, changes: dict[Address, AcsBits]) -> Host:
-    return with_control(host, {address: _after(host[address], bits) for address, bits in changes.items()}) if changes else host
+def _wish(function: Function) -> AcsBits | None:
+    """What control should hold: all that Linux asks for, and no egress control, whose vector decides in place of RR (PCIe 6.0 §6.12.3); None where it does."""
+    alone = function.port_type not in PORTS and (function.is_vf or function.multifunction is False)
+    if alone or readable(function) is None:
+        return None
+    now = _now(function)
+    wish = now | missing(function)
+    if function.port_type is PortType.DOWNSTREAM and wish & AcsBits.RR:
+        wish &= ~AcsBits.EC
+    return wish if wish != now else None
 
 
-def _kept(host: Host, port: Function, bits: AcsBits, devices: tuple[Address, ...], wanted: Wanted) -> tuple[Address, ...]:
-    """The devices on either side of a turn that request redirect at this port would prevent; for a root port all below, whose root complex may turn them."""
-    if not bits & AcsBits.RR:
-        return ()
-    below = {function.address for function in host.below(port.address)}
-    if port.port_type is PortType.ROOT_PORT:
-        return tuple(device for device in devices if device in below) if root_port_redirects(host, port) else ()
-    if port.port_type is not PortType.DOWNSTREAM:
-        return ()
-    starts = [address for address in below if not host[address].is_bridge]
-    beside = [function.address for other in host.children(port.parent) if other != port for function in (other, *host.below(other.address))]
-    ends = [address for address in beside if not host[address].is_bridge]
-    touched = {device for device in devices if device in below or device in beside}
-    parties = {wanted.owner.get(address) for address in (*starts, *ends)}
-    one_owner = len(parties) == 1 and None not in parties
-    return tuple(sorted(touched)) if starts and ends and not one_owner else ()
+def _kept(host: Host, could: dict[Address, AcsBits], address: Address, apart: Members, wanted: Wanted) -> tuple[Address, ...]:
+    """The devices at either end of requests that only this change keeps from turning around here; below a root port those it promises nothing yet.
+
+    What shares a group goes to one guest anyway: nothing is gained between those.
+    """
+    port, devices = host[address], tuple(device.address for device in wanted.devices)
+    touched: set[Address] = set()
+    if root_port_redirects(host, port) is port and root_port_redirects(with_control(host, {address: could[address]}), port) is None:
+        touched |= {device for device in devices if any(above is port for above in host.ancestors(host[device]))}
+    starts = _ends(host, port)
+    on_root = isinstance(port.parent, RootBus)
+    beside = [_ends(host, other) for other in host.children(port.parent) if other is not port and (not on_root or other.address.slot == address.slot)]
+    parties = {wanted.owner.get(end) for ends in (starts, *beside) for end in ends}
+    if len(parties) == 1 and None not in parties:
+        return tuple(device for device in devices if device in touched)
+    ready = with_control(host, could)
+    before = with_control(ready, {address: _now(port)})
+    for end in (end for ends in beside for end in ends):
+        for start in (start for start in starts if end not in apart.get(start, ())):
+            if not {start, end}.isdisjoint(devices) and _turns(before, start, end) and not _turns(ready, start, end):
+                touched |= {start, end}
+    return tuple(device for device in devices if device in touched)
+
+
+def _turns(host: Host, start: Address, end: Address) -> bool:
+    way = route(host, start, end)
+    return way.direct and not way.translated_only
+
+
+def _ends(host: Host, function: Function) -> tuple[Address, ...]:
+    """The function itself, or what is below it if it is a bridge, bridges left out."""
+    return tuple(other.address for other in (function, *host.below(function.address)) if not other.is_bridge)
