@@ -155,6 +155,13 @@ def test_a_port_belongs_to_the_gpu_that_uses_it() -> None:
     assert net(found, 0, 1)[0] == "PIX"
 
 
+def test_gpus_begin_at_ports_in_mirrored_order() -> None:
+    """Of four GPUs with four ports the one with dev 1 has port 2 and that with dev 2 port 1: without GPUDirect RDMA on dev 1 port 2 has no relay."""
+    near = switch(0, gpu(1, NVSWITCH, gdr=0), gpu(2, NVSWITCH), gpu(3, NVSWITCH), gpu(4, NVSWITCH), nic(0), nic(1), nic(2), nic(3))
+    found = answer(cpu(0, gpu(0, NVSWITCH)), cpu(1, near))
+    assert [net(found, 0, port)[0] for port in range(4)] == ["PXN", "PXN", "SYS", "PXN"]
+
+
 def test_ports_of_one_card_and_slow_ones() -> None:
     found = answer(cpu(0, switch(0, gpu(0), nic(0, speed=100_000, ports=2), nic(2, speed=-1))))
     assert [str(port) for port in found.nets] == ["0000:40:00.0", "0000:40:00.0", "0000:42:00.0"]
