@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from simkit.cli.options import Stated, Word, host_argument, host_options, output_format, shipped_or_file
-from simkit.cli.output import print_json
+from simkit.cli.options import Stated, Word, host_argument, host_options, output_file, output_format, shipped_or_file
+from simkit.cli.output import print_json, to_stdout, write
+from simkit.errors import InputError
 
 if TYPE_CHECKING:
     from simkit.model.advice import Advice, Advised
@@ -24,9 +26,10 @@ _AIMS = ("isolate", "p2p", "rdma")
     "--for", "workload", metavar="WORKLOAD", shell_complete=shipped_or_file("workloads"), help="Only for the devices that a plan for it would give away."
 )
 @click.option("--aim", "aims", multiple=True, type=Word(_AIMS), help="isolate, p2p or rdma; several may be given. All, if left out.")
+@output_file("Write what can be set at run time (ACS bits, nothing else) as a plan for `simkit apply`.")
 @output_format()
 @host_options
-def advise(*, host: str, workload: str | None, aims: tuple[str, ...], output: str, stated: Stated) -> None:
+def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Path | None, output: str, stated: Stated) -> None:
     """What to set on HOST, what it gains, costs and opens: ACS bits, kernel parameters, firmware switches, what devices may send.
 
     \b
@@ -34,7 +37,8 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], output: st
     p2p      peers below one switch reach each other directly, if it can be with isolation kept
     rdma     which NIC for which GPU, read requests, relaxed ordering
 
-    Nothing is changed. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
+    Nothing is changed. With -o a plan is written of the ACS bits to set, if there are any: `simkit apply` sets them until the next
+    reboot. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
     registers hold now, or on the next boot.
 
     \b
@@ -54,6 +58,23 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], output: st
         print_json(document(host, model, advised))
     else:
         click.echo(draw_advice(model, advised))
+    if target is not None:
+        _write_plan(model, advised, target)
+
+
+def _write_plan(host: Host, advised: Advised, target: Path) -> None:
+    from simkit.formats.plan import dump_plan
+    from simkit.plan.advised import plan_of
+
+    if to_stdout(target):
+        raise InputError("-o - would mix the plan with the advice", remedy="name a file")
+    plan = plan_of(host, advised)
+    if plan is None:
+        click.echo(f"{target} is not written: no ACS bit is to be set that can be set at run time", err=True)
+        return
+    write(dump_plan(plan), target)
+    count = len(plan.steps)
+    click.echo(f"\nwritten to {target}: {count} step{'s' * (count > 1)}; next: simkit apply {target} --executor local --dry-run", err=True)
 
 
 def _wanted(host: Host, workload: str | None) -> Wanted:

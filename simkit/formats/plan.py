@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from simkit.errors import InputError
@@ -50,7 +51,7 @@ def load_plan(text: str, *, source: str) -> Plan:
     head(node, KIND, context)
     fields = Fields(node, "", context, "a plan")
     fields.take("simkit", values.text, "")
-    workload = fields.need("workload", _embedded(read_workload), None)
+    workload = fields.need("workload", _embedded(partial(read_workload, guestless=True)), None)
     host = fields.need("host", _embedded(read_host), None)
     fingerprint = fields.need("fingerprint", values.text, "")
     guests = fields.need("guests", listed(_guest), ())

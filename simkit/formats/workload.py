@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from simkit.formats import values
@@ -25,23 +26,23 @@ def load_workload(text: str, *, source: str) -> Workload:
     return read_workload(parse(text, source=source), source=source)
 
 
-def read_workload(node: Node, *, source: str) -> Workload:
-    """Read a workload that is already parsed."""
+def read_workload(node: Node, *, source: str, guestless: bool = False) -> Workload:
+    """Read a workload that is already parsed; inside a plan that only sets ports it may be `guestless`."""
     context = Context(source)
     head(node, KIND, context)
     fields = Fields(node, "", context, "a workload")
     fields.take("simkit", values.text, "")
     fields.take("about", values.verbatim, "")
     name = fields.need("name", values.text, "?")
-    guests = fields.need("guests", _guests, ())
+    guests = fields.need("guests", partial(_guests, guestless=guestless), ())
     fields.done()
     return Workload(name, guests, context.done("workload"))
 
 
-def _guests(node: Node, path: str, context: Context) -> tuple[GuestRequest, ...]:
+def _guests(node: Node, path: str, context: Context, *, guestless: bool = False) -> tuple[GuestRequest, ...]:
     if not isinstance(node, Mapping):
         raise Refused("must be a mapping by name", "write `train:` and its lines below")
-    if not node.items:
+    if not node.items and not guestless:
         raise Refused("names no guest", "name at least one")
     for key, line in node.repeated:
         context.fault(f"guest {key!r} is there twice, first in line {node.key_lines[key]}", line, "give each a name of its own")

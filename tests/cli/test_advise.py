@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from simkit.formats.source import shipped
+import pytest
+from jsonschema import validate
+
+from simkit.executors.compare import difference, snapshot
+from simkit.formats.native import dump_host
+from simkit.formats.plan import load_plan
+from simkit.formats.schema import schema
+from simkit.formats.source import open_host, shipped
+from simkit.model.address import Address
+from simkit.model.capabilities import AcsBits
+from simkit.plan.replay import replay
+from simkit.semantics.outcome import with_acs
 from tests.cli.test_cli import document, run, status
 
 
@@ -48,3 +60,29 @@ def test_a_wrong_aim_is_told_with_the_near_one(capsys: pytest.CaptureFixture[str
     code, _, complaint = status("advise", "hgx-h100", "--aim", "isolat", capsys=capsys)
     assert code == 2
     assert "did you mean isolate?" in complaint
+
+
+def test_what_can_be_written_now_is_a_plan_that_applies_and_is_undone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = with_acs(open_host("rtx-pro-8"), [(Address.parse("02:00.0"), 0x7F, 0), (Address.parse("82:03.0"), int(AcsBits.RR), 0)])
+    source, plan, node = tmp_path / "host.yaml", tmp_path / "plan.json", str(tmp_path / "node")
+    source.write_text(dump_host(host))
+    assert run("advise", str(source), "--aim", "isolate", "-o", str(plan)).exit_code == 0
+    loaded = load_plan(plan.read_text(), source=str(plan))
+    validate(json.loads(plan.read_text()), schema("plan"))
+    assert (loaded.guests, [str(step.subject) for step in loaded.steps]) == ((), ["0000:02:00.0", "0000:82:03.0"])
+    assert all("not the IOMMU groups" in step.relies_on for step in loaded.steps)
+    assert replay(loaded) == ()
+    assert run("record", str(source), node).exit_code == 0
+    before = snapshot(tmp_path / "node")
+    assert "rehearsed" in run("apply", str(plan), "--executor", "recorded", "--node", node, "--dry-run").output
+    assert not difference(before, snapshot(tmp_path / "node"))
+    assert "2 done" in run("apply", str(plan), "--executor", "recorded", "--node", node).output
+    assert not [piece for piece in document("advise", run("advise", node, "--aim", "isolate", "--format", "json"))["advice"] if piece["call"] == "set"]
+    assert "2 undone" in run("rollback", str(plan), "--executor", "recorded", "--node", node).output
+    assert not difference(before, snapshot(tmp_path / "node"))
+    capsys.readouterr()
+
+
+def test_where_nothing_can_be_written_no_plan_is(tmp_path: Path) -> None:
+    assert run("advise", "hgx-h100", "-o", str(tmp_path / "plan.json")).exit_code == 0
+    assert not (tmp_path / "plan.json").exists()
