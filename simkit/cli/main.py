@@ -27,6 +27,7 @@ _COMMANDS = {
     "verify": "Prove a policy over a host or plan, or refute it.",
     "render": "A plan as QEMU, libvirt, Kata, CDI or script.",
     "record": "A host as a recorded node, for plans to be tried on.",
+    "rehearse": "Try a plan on a real kernel, in an emulated copy of its node.",
     "apply": "Carry out a plan on a node, or leave it as it was.",
     "status": "How far an apply has got.",
     "resume": "Finish or undo an apply that was interrupted.",

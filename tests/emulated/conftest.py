@@ -6,7 +6,7 @@ import pytest
 
 from simkit.errors import SimkitError
 from simkit.executors.lab import Lab
-from simkit.executors.lab_kernel import kernels
+from simkit.executors.lab.kernel import kernels
 
 KERNELS = kernels()
 COUNT = int(os.environ.get("LAB_COUNT") or 3)

@@ -15,9 +15,9 @@ from fabric_by_seed import fabric
 from simkit.errors import ExecutorError, StepFailed, UnknownName
 from simkit.executors.apply import Outcome, apply, rollback
 from simkit.executors.lab import Lab
-from simkit.executors.lab_agreement import groups_agree, machine_agrees
-from simkit.executors.lab_errors import LabFailed
-from simkit.executors.lab_rehearse import rehearsed
+from simkit.executors.lab.agreement import groups_agree, machine_agrees
+from simkit.executors.lab.errors import LabFailed
+from simkit.executors.lab.rehearse import rehearsed
 from simkit.formats.library import shipped
 from simkit.formats.source import open_host, open_workload
 from simkit.model.address import Address, RootBus

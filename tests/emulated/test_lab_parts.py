@@ -17,14 +17,14 @@ from hypothesis import given
 
 from simkit.errors import ExecutorError, SimkitError
 from simkit.executors.lab import Lab
-from simkit.executors.lab_agreement import groups_agree, machine_agrees
-from simkit.executors.lab_console import Console
-from simkit.executors.lab_errors import LabFailed, LabUnavailable, NotBuildable
-from simkit.executors.lab_facts import fetch
-from simkit.executors.lab_initrd import Entry, find_busybox, initrd, newc
-from simkit.executors.lab_kernel import default_folder, find, kernels
-from simkit.executors.lab_machine import express
-from simkit.executors.lab_node import LabNode
+from simkit.executors.lab.agreement import groups_agree, machine_agrees
+from simkit.executors.lab.console import Console
+from simkit.executors.lab.errors import LabFailed, LabUnavailable, NotBuildable
+from simkit.executors.lab.facts import fetch
+from simkit.executors.lab.initrd import Entry, find_busybox, initrd, newc
+from simkit.executors.lab.kernel import default_folder, find, kernels
+from simkit.executors.lab.machine import express
+from simkit.executors.lab.node import LabNode
 from simkit.formats.library import shipped
 from simkit.formats.source import open_host
 from simkit.model.address import Address, RootBus

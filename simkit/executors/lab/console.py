@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from simkit.executors.lab_errors import LabFailed, LabUnavailable
-from simkit.executors.lab_initrd import READY
+from simkit.executors.lab.errors import LabFailed, LabUnavailable
+from simkit.executors.lab.initrd import READY
 
 _PANIC = re.compile(rb"(?:Kernel panic|PCI: out of )[^\r\n]*[\r\n]")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|c)|[^\x20-\x7e]")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simkit.executors.lab_errors import LabUnavailable
+from simkit.executors.lab.errors import LabUnavailable
 
 READY = b"@@ready"
 IDLE_S = 900

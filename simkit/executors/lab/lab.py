@@ -20,13 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from simkit.executors.lab_console import Console
-from simkit.executors.lab_errors import LabUnavailable
-from simkit.executors.lab_initrd import find_busybox, initrd
-from simkit.executors.lab_kernel import VFIO_MODULES, Kernel, find
-from simkit.executors.lab_machine import Machine, express
-from simkit.executors.lab_session import Session
-from simkit.executors.lab_standins import ALWAYS
+from simkit.executors.lab.console import Console
+from simkit.executors.lab.errors import LabUnavailable
+from simkit.executors.lab.initrd import find_busybox, initrd
+from simkit.executors.lab.kernel import VFIO_MODULES, Kernel, find
+from simkit.executors.lab.machine import Machine, express
+from simkit.executors.lab.session import Session
+from simkit.executors.lab.standins import ALWAYS
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.plan import attributes
@@ -39,7 +39,7 @@ _CMDLINE = "console=ttyS0 quiet loglevel=1 panic=-1"
 class Lab:
     """One kernel to boot with one QEMU. `kernel` is a release's beginning (``6.12``), a `Kernel`, or None for the newest there is.
 
-    `kernels` is the folder of unpacked kernels (see `simkit.executors.lab_kernel`), `limit_s` how long a boot may take.
+    `kernels` is the folder of unpacked kernels (see `simkit.executors.lab.kernel`), `limit_s` how long a boot may take.
     """
 
     kernel: Kernel | str | None = None

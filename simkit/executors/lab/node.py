@@ -9,8 +9,8 @@ import os
 import re
 import shlex
 
-from simkit.executors.lab_console import Console
-from simkit.executors.lab_errors import LabFailed
+from simkit.executors.lab.console import Console
+from simkit.executors.lab.errors import LabFailed
 from simkit.executors.node import ATTRIBUTE_BYTES, refusal
 
 _ERRNO = {os.strerror(number): number for number in errno.errorcode}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
-from simkit.executors import lab_standins as standins
-from simkit.executors.lab_build import CONFIG_ACS_SINCE, Builder
-from simkit.executors.lab_parts import Part, Root, arguments, number
+from simkit.executors.lab import standins
+from simkit.executors.lab.build import CONFIG_ACS_SINCE, Builder
+from simkit.executors.lab.parts import Part, Root, arguments, number
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, BusRange, PortType, Sriov
 from simkit.model.function import Function

@@ -1,6 +1,6 @@
 """A real kernel on an emulated fabric, for tests: boots once, runs a shell script as init, gives back what it printed.
 
-`SIMKIT_LAB_KERNEL` names the folder of an unpacked kernel package (Debian: `apt-get download linux-image-6.1.0-50-cloud-amd64`, `dpkg-deb -x`).
+The kernel is the lab's 6.1 (`scripts/lab-kernels`), and nothing else here is the lab's: what is tested against this kernel shares no code with it.
 The fabric: an NVMe with four virtual functions, a plain NVMe and a network device, each below a root port with ACS, behind an Intel IOMMU.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
+from simkit.executors.lab.errors import LabUnavailable
+from simkit.executors.lab.kernel import Kernel, find
 
 _MODULES = ("irqbypass", "vfio", "vfio_virqfd", "iommufd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci")
 _LIMIT_S = 120
@@ -50,18 +52,18 @@ echo @@tree; tar -C /copy -c . | gzip | base64; echo @@tree-end
 """Prints the node's sysfs as a tar between two markers; `tree` unpacks it."""
 
 
-def kernel() -> Path:
-    """The unpacked package; skips the test that asks where something is missing."""
-    named = os.environ.get("SIMKIT_LAB_KERNEL")
-    if not named or not list(Path(named).glob("boot/vmlinuz-*")):
-        pytest.skip("SIMKIT_LAB_KERNEL names no unpacked linux-image package: no kernel to boot")
+def kernel() -> Kernel:
+    """The kernel that the recorded node is held against; skips the test that asks where something is missing."""
     for program in ("qemu-system-x86_64", "busybox", "cpio", "setpci"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} here: the emulated machine needs it")
-    return Path(named)
+    try:
+        return find("6.1")
+    except LabUnavailable as error:
+        pytest.skip(str(error))
 
 
-def boot(package: Path, script: str, folder: Path, *, programs: tuple[str, ...] = ()) -> str:
+def boot(kernel: Kernel, script: str, folder: Path, *, programs: tuple[str, ...] = ()) -> str:
     """What `script` prints, run as root by busybox's shell on the booted machine; `programs` are copied into it with their libraries."""
     root = folder / "initramfs"
     for name in ("bin", "proc", "sys", "dev", "modules"):
@@ -70,7 +72,7 @@ def boot(package: Path, script: str, folder: Path, *, programs: tuple[str, ...] 
     for program in programs:
         _with_libraries(Path(str(shutil.which(program))), root)
     for module in _MODULES:
-        for path in package.glob(f"lib/modules/*/kernel/**/{module}.ko"):
+        for path in (kernel.modules / "kernel").rglob(f"{module}.ko"):
             shutil.copy(path, root / "modules")
     (root / "init").write_text(_INIT.format(modules=" ".join(_MODULES)))
     (root / "init").chmod(0o755)
@@ -78,18 +80,17 @@ def boot(package: Path, script: str, folder: Path, *, programs: tuple[str, ...] 
     names = b"\n".join(str(path.relative_to(root)).encode() for path in sorted(root.rglob("*")))
     (folder / "initrd").write_bytes(subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], input=names, cwd=root, capture_output=True, check=True).stdout)
     (folder / "disk").write_bytes(bytes(1 << 20))
-    done = subprocess.run(_machine(package, folder), stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=True)
+    done = subprocess.run(_machine(kernel, folder), stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=True)
     printed = done.stdout.decode("utf-8", "replace").replace("\r", "")
     found = re.search(r"@@begin\n(.*)@@end\n", printed, re.DOTALL)
     assert found, f"the machine did not come to its end: {printed[-2000:]}"
     return found[1]
 
 
-def _machine(package: Path, folder: Path) -> list[str]:
-    (image,) = package.glob("boot/vmlinuz-*")
+def _machine(kernel: Kernel, folder: Path) -> list[str]:
     ports = [word for slot in (2, 3, 4) for word in ("-device", f"pcie-root-port,id=rp{slot},bus=pcie.0,addr={slot}.0,chassis={slot},slot={slot}")]
     return ["qemu-system-x86_64", "-machine", "q35,accel=tcg,kernel-irqchip=split", "-cpu", "max", "-smp", "1", "-m", "512", "-nodefaults", "-nographic",
-            "-no-reboot", "-serial", "stdio", "-kernel", str(image), "-initrd", str(folder / "initrd"),
+            "-no-reboot", "-serial", "stdio", "-kernel", str(kernel.image), "-initrd", str(folder / "initrd"),
             "-append", "console=ttyS0 quiet loglevel=1 panic=-1 intel_iommu=on", "-device", "intel-iommu,intremap=on,device-iotlb=on", *ports,
             "-device", "nvme-subsys,id=subsystem,nqn=subsystem",
             "-device", "nvme,serial=pf,bus=rp2,subsys=subsystem,sriov_max_vfs=4,sriov_vq_flexible=10,sriov_vi_flexible=5,max_ioqpairs=14,msix_qsize=19",

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 
-import lab
+import booted_shell as lab
 import pytest
 
 from simkit.errors import ExecutorError

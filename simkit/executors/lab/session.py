@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from simkit.errors import UnknownName
-from simkit.executors.lab_console import Console
-from simkit.executors.lab_facts import fetch
-from simkit.executors.lab_node import LabNode
+from simkit.executors.lab.console import Console
+from simkit.executors.lab.facts import fetch
+from simkit.executors.lab.node import LabNode
 from simkit.formats.config_space import EXT_ACS, EXTENDED, find_extended
 from simkit.formats.files import FolderFiles
 from simkit.formats.sysfs import read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from simkit.executors.lab_machine import Machine
+from simkit.executors.lab.machine import Machine
 from simkit.model.address import Address
 from simkit.model.function import Function
 from simkit.model.host import Host

@@ -11,8 +11,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from simkit.executors.lab_console import Console
-from simkit.executors.lab_errors import LabFailed
+from simkit.executors.lab.console import Console
+from simkit.executors.lab.errors import LabFailed
 
 DEVICES = "sys/bus/pci/devices"
 _TEXTS = ("class", "vendor", "device", "revision", "subsystem_vendor", "subsystem_device", "numa_node", "local_cpulist", "current_link_speed",

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from simkit.executors.lab_errors import LabUnavailable
+from simkit.executors.lab.errors import LabUnavailable
 
 VARIABLE = "SIMKIT_LAB_KERNELS"
 VFIO_MODULES = ("vfio-pci", "vfio_iommu_type1")

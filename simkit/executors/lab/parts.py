@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from simkit.executors.lab_errors import NotBuildable
-from simkit.executors.lab_standins import PCI_BRIDGE, Standin
+from simkit.executors.lab.errors import NotBuildable
+from simkit.executors.lab.standins import PCI_BRIDGE, Standin
 from simkit.model.address import Address
 from simkit.model.capabilities import AcsBits
 

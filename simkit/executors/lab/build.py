@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from simkit.executors import lab_standins as standins
-from simkit.executors.lab_parts import Part, Root
-from simkit.executors.lab_said import Said
-from simkit.executors.lab_standins import Standin
+from simkit.executors.lab import standins
+from simkit.executors.lab.parts import Part, Root
+from simkit.executors.lab.said import Said
+from simkit.executors.lab.standins import Standin
 from simkit.model.address import Parent, RootBus
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, PortType, Sriov
 from simkit.model.function import Function
