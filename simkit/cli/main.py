@@ -83,7 +83,7 @@ def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 (`main` has
     A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML,
     NCCL XML, the text or dump of lspci, a kernel log, or an rdma_topo dump.
 
-    Exit status: 0 yes, 1 no (a finding, infeasible, a failed step), 2 bad use or bad input, 3 undecided.
+    Exit status: 0 yes, 1 no (a finding, infeasible, a failed step, a refused change), 2 bad use or bad input, 3 undecided.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
