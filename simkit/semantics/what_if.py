@@ -52,6 +52,7 @@ def with_control(host: Host, controls: Mapping[Address, AcsBits]) -> Host:
         UnknownName: there is no such function.
         InputError: the function has no ACS capability, or does not implement a bit (PCIe 6.0 §7.7.11.2), so that no write could set it.
     """
+    changed = []
     for address, bits in controls.items():
         acs = host[address].acs
         where = str(host.places.of(host[address].path))
@@ -62,5 +63,5 @@ def with_control(host: Host, controls: Mapping[Address, AcsBits]) -> Host:
         if lacking:
             words = ",".join(bit.name or hex(bit) for bit in AcsBits if bit & lacking) or hex(lacking)
             raise InputError(f"{address} ({host[address].label}) does not implement ACS {words}", where=where, remedy="leave it out")
-        host = host.with_functions(replace(host[address], acs=Acs(capability, bits)))
-    return host
+        changed.append(replace(host[address], acs=Acs(capability, bits)))
+    return host.with_functions(*changed) if changed else host

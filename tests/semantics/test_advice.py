@@ -9,7 +9,7 @@ from hypothesis import given
 
 from simkit.formats.source import open_host, shipped
 from simkit.model.address import Address
-from simkit.model.advice import Advised, Aim, Call, Lasts
+from simkit.model.advice import Advised, Aim, Call, Lasts, RestsOn
 from simkit.model.boot import BootParameters
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, DeviceControl, PortType
 from simkit.model.function import Kind
@@ -137,6 +137,21 @@ def test_an_unknown_register_is_asked_for_and_only_if_it_decides() -> None:
     assert [(piece.subject, piece.do.partition(" as root")[0]) for piece in asked] == [(at("00:01.1"), "read ACSCtl")]
     assert "if all that is not known speaks for it" in ask(unread, Aim.ISOLATE).found[0][1]
     assert port.port_type is PortType.DOWNSTREAM
+
+
+def reported(host: Host, as_of: Host) -> Host:
+    """`host` with the groups that the kernel made when the registers were as in `as_of`."""
+    number = {address: index for index, group in enumerate(groups(as_of).groups) for address in group.functions}
+    return host.with_functions(*(replace(function, iommu_group=number.get(function.address)) for function in host.functions))
+
+
+def test_which_of_the_three_accounts_are_at_odds_is_said() -> None:
+    broken = cleared(H100, "00:01.1", REQUIRED_ACS)
+    assert not of(ask(reported(H100, H100), Aim.ISOLATE), Aim.ISOLATE, Call.BEWARE)
+    (written,) = of(ask(reported(broken, H100), Aim.ISOLATE), Aim.ISOLATE, Call.BEWARE)
+    assert written.rests_on is RestsOn.REGISTERS and "written at run time" in written.do
+    (old,) = of(ask(reported(H100, broken), Aim.ISOLATE), Aim.ISOLATE, Call.BEWARE)
+    assert old.rests_on is RestsOn.REPORTED and "a reboot makes others" in old.do and "split" in old.do
 
 
 @given(fabrics())

@@ -11,7 +11,7 @@ from simkit.model.host import Host
 from simkit.semantics.advice import platform
 from simkit.semantics.advice.command_line import merged
 from simkit.semantics.advice.isolate import advised_host, bits_to_set, still_together, unpromised
-from simkit.semantics.advice.ports import members, region, worth_setting
+from simkit.semantics.advice.ports import Members, groups_of, worth_setting
 from simkit.semantics.advice.rdma import far_pairs, nic_registers, pairs
 from simkit.semantics.advice.registers import lasting
 from simkit.semantics.advice.short_way import peers, short_way
@@ -26,7 +26,8 @@ def advise(host: Host, wanted: Wanted, aims: Sequence[Aim] = tuple(Aim)) -> Advi
     ready = advised_host(host, gains)
     pieces: list[Advice] = []
     found: list[tuple[Aim, str]] = []
-    free = Wanted(tuple(device for device in wanted.devices if not _held(ready, device.address)), wanted.owner)
+    fellows = _fellows(ready, wanted)
+    free = Wanted(tuple(device for device in wanted.devices if not _held(ready, fellows[device.address])), wanted.owner)
     couples = pairs(ready, free) if Aim.RDMA in aims else ()
     for aim in (aim for aim in Aim if aim in aims):
         match aim:
@@ -47,7 +48,7 @@ def advise(host: Host, wanted: Wanted, aims: Sequence[Aim] = tuple(Aim)) -> Advi
         asked = any(piece.call is Call.ASK and piece.aim is aim is Aim.ISOLATE for piece in pieces)
         found += [
             (aim, text + (", if all that is not known speaks for it" if asked else ""))
-            for text in _found(host, ready, wanted if aim is Aim.ISOLATE else free, aim, couples)
+            for text in _found(host, ready, fellows, wanted if aim is Aim.ISOLATE else free, aim, couples)
         ]
     parameters, cmdline = _line(host, pieces)
     firmware = tuple(dict.fromkeys(name for piece in pieces for name in piece.firmware))
@@ -75,7 +76,7 @@ def _line(host: Host, pieces: list[Advice]) -> tuple[tuple[str, ...], str | None
     return merged(host.cmdline if isinstance(host.cmdline, str) else "", tuple(words), without)
 
 
-def _found(host: Host, ready: Host, wanted: Wanted, aim: Aim, couples: tuple[Pair, ...]) -> Iterator[str]:
+def _found(host: Host, ready: Host, fellows: Members, wanted: Wanted, aim: Aim, couples: tuple[Pair, ...]) -> Iterator[str]:
     """What is so, for people."""
     count = len(wanted.devices)
     if not count:
@@ -85,11 +86,11 @@ def _found(host: Host, ready: Host, wanted: Wanted, aim: Aim, couples: tuple[Pai
         case Aim.ISOLATE if active(host) is False:
             yield f"no IOMMU is on: none of {count} GPUs and NICs is isolated"
         case Aim.ISOLATE:
-            yield _standing(ready, wanted)
+            yield _standing(ready, fellows)
         case Aim.P2P:
             below = list(peers(ready, wanted))
             yield (
-                f"below {len(below)} switches peers reach each other only over the host bridge"
+                f"below {len(below)} switch{'es' * (len(below) > 1)} peers reach each other only over the host bridge"
                 if below
                 else "no switch redirects requests between peers that could go one way"
             )
@@ -98,29 +99,32 @@ def _found(host: Host, ready: Host, wanted: Wanted, aim: Aim, couples: tuple[Pai
             yield f"{near} of {len(couples)} GPUs share a switch with a NIC"
 
 
-def _standing(host: Host, wanted: Wanted) -> str:
-    groups = {device.address: _fellows(host, device.address) for device in wanted.devices}
-    alone = sum(not fellows for fellows in groups.values())
-    held = sum(any(host[other].usage for other in fellows) for fellows in groups.values())
-    card = sum(
-        bool(fellows) and not any(host[other].usage for other in fellows) and all(one_device(host, host[address], host[other]) for other in fellows)
-        for address, fellows in groups.items()
-    )
-    others = len(groups) - alone - held - card
+def _standing(host: Host, fellows: Members) -> str:
+    alone = sum(not others for others in fellows.values())
+    held = sum(_held(host, others) for others in fellows.values())
+    card = sum(bool(others) and not _held(host, others) and _one_card(host, address, others) for address, others in fellows.items())
+    rest = len(fellows) - alone - held - card
     parts = [
         (alone, "alone in their IOMMU groups"),
         (card, "with the other functions of their card"),
         (held, "with what the host uses itself"),
-        (others, "with others"),
+        (rest, "with others"),
     ]
-    return f"of {len(groups)} GPUs and NICs, ports aside, stand " + ", ".join(f"{count} {what}" for count, what in parts if count)
+    return f"of {len(fellows)} GPUs and NICs, ports aside, stand " + ", ".join(f"{count} {what}" for count, what in parts if count)
 
 
-def _fellows(host: Host, address: Address) -> tuple[Address, ...]:
-    """What shares its group, ports and bridges aside: Linux lets them stay with their port driver."""
-    group = members(host, region(host, host[address])).get(address, ())
-    return tuple(other for other in group if other != address and not host[other].is_bridge)
+def _fellows(host: Host, wanted: Wanted) -> Members:
+    """What shares each one's group, ports and bridges aside: Linux lets them stay with their port driver."""
+    groups = groups_of(host, wanted.devices)
+    return {
+        device.address: tuple(other for other in groups.get(device.address, ()) if other != device.address and not host[other].is_bridge)
+        for device in wanted.devices
+    }
 
 
-def _held(host: Host, address: Address) -> bool:
-    return any(host[other].usage for other in _fellows(host, address))
+def _held(host: Host, others: tuple[Address, ...]) -> bool:
+    return any(host[other].usage for other in others)
+
+
+def _one_card(host: Host, address: Address, others: tuple[Address, ...]) -> bool:
+    return all(one_device(host, host[address], host[other]) for other in others)

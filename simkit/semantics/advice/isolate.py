@@ -11,7 +11,7 @@ from simkit.model.function import Function
 from simkit.model.group import Because, Rule
 from simkit.model.host import Host
 from simkit.semantics.acs import Isolation
-from simkit.semantics.advice.ports import Gain, members, region, unprobed
+from simkit.semantics.advice.ports import Gain, groups_of, region, unprobed
 from simkit.semantics.advice.registers import lasting, names
 from simkit.semantics.advice.wanted import Wanted
 from simkit.semantics.group_builder import GroupBuilder
@@ -61,15 +61,14 @@ def advised_host(host: Host, gains: tuple[Gain, ...]) -> Host:
 def still_together(host: Host, wanted: Wanted) -> Iterator[Advice]:
     """What no bit of the host, as it is once all others are set, keeps apart: each group with more than one function that could be handed out."""
     seen: set[tuple[Address, ...]] = set()
+    groups = groups_of(host, wanted.devices)
     for device in wanted.devices:
-        functions = region(host, device)
-        groups = members(host, functions)
         group = groups.get(device.address, ())
         others = tuple(address for address in group if not host[address].is_bridge)
         if len(others) < 2 or group in seen:
             continue
         seen.add(group)
-        yield _together(host, wanted, others, _reasons(host, functions, device))
+        yield _together(host, wanted, others, _reasons(host, region(host, device), device))
 
 
 def _reasons(host: Host, functions: tuple[Function, ...], device: Function) -> tuple[Because, ...]:

@@ -50,6 +50,14 @@ def members(host: Host, functions: tuple[Function, ...]) -> Members:
     return GroupBuilder(host, Isolation(host, optimistic=True), {}, inside).run().members_of()
 
 
+def groups_of(host: Host, devices: Iterable[Function]) -> Members:
+    """To each device its group, every region looked at once."""
+    found: Members = {}
+    for functions in _regions(host, devices):
+        found |= members(host, functions)
+    return found
+
+
 def worth_setting(host: Host, wanted: Wanted) -> tuple[Gain, ...]:
     """The changes that together isolate as much as all bits that could be set do, none of them idle, in address order."""
     blank = unprobed(host)
@@ -60,17 +68,22 @@ def worth_setting(host: Host, wanted: Wanted) -> tuple[Gain, ...]:
 
 
 def _regions(host: Host, devices: Iterable[Function]) -> Iterable[tuple[Function, ...]]:
-    found = {functions[0].address: functions for functions in (region(host, device) for device in devices)}
-    return found.values()
+    seen: set[Address] = set()
+    for device in devices:
+        if device.address not in seen:
+            functions = region(host, device)
+            seen |= {function.address for function in functions}
+            yield functions
 
 
 def _in_region(host: Host, functions: tuple[Function, ...], wanted: Wanted) -> Iterable[Gain]:
-    devices = tuple(device.address for device in wanted.devices if device in functions)
+    inside = {function.address for function in functions}
+    devices = tuple(device.address for device in wanted.devices if device.address in inside)
     could = {function.address: after for function in functions if (after := _wish(function)) is not None}
     if not could:
         return
     apart = members(with_control(host, could), functions)
-    kept = {address: _kept(host, could, address, apart, wanted) for address in could}
+    kept = {address: _kept(host, could, address, apart, devices, wanted) for address in could}
     chosen = dict(could)
     best = _of(apart, devices)
     for address in could:
@@ -106,12 +119,12 @@ def _wish(function: Function) -> AcsBits | None:
     return wish if wish != now else None
 
 
-def _kept(host: Host, could: dict[Address, AcsBits], address: Address, apart: Members, wanted: Wanted) -> tuple[Address, ...]:
+def _kept(host: Host, could: dict[Address, AcsBits], address: Address, apart: Members, devices: tuple[Address, ...], wanted: Wanted) -> tuple[Address, ...]:
     """The devices at either end of requests that only this change keeps from turning around here; below a root port those it promises nothing yet.
 
     What shares a group goes to one guest anyway: nothing is gained between those.
     """
-    port, devices = host[address], tuple(device.address for device in wanted.devices)
+    port = host[address]
     touched: set[Address] = set()
     if root_port_redirects(host, port) is port and root_port_redirects(with_control(host, {address: could[address]}), port) is None:
         touched |= {device for device in devices if any(above is port for above in host.ancestors(host[device]))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 from simkit.model.address import Address
 from simkit.model.advice import Advice, Aim, Call, Lasts, RestsOn
@@ -37,29 +38,44 @@ class Peers:
 def peers(host: Host, wanted: Wanted, *, across: bool = False) -> Iterator[Peers]:
     """By switch; `across`: only pairs of a GPU and a NIC count. Pairs whose short way is open, for all or for translated requests, ask for nothing."""
     found: dict[tuple[Address, str | None], dict[str, dict[Address, Function]]] = {}
-    devices = [device for device in wanted.of_kind(Kind.GPU, Kind.NIC) if not device.is_vf]
-    for a in devices:
-        for b in devices:
+    for devices in _below_one_port(host, wanted):
+        known: dict[object, tuple[Address, Function] | None] = {}
+        for a, b in permutations(devices, 2):
             kinds = {a.kind, b.kind}
-            if a is b or Kind.GPU not in kinds or (across and len(kinds) == 1) or not wanted.together(a.address, b.address):
+            if Kind.GPU not in kinds or (across and len(kinds) == 1) or not wanted.together(a.address, b.address):
                 continue
-            switch = _switch(host, a, b)
-            if switch is None:
-                continue
-            way = route(host, a.address, b.address)
-            if way.direct or way.redirected_by is None or host[way.redirected_by].port_type is not PortType.DOWNSTREAM:
-                continue
-            entry = found.setdefault((switch.address, wanted.owner.get(a.address)), {"devices": {}, "ports": {}})
-            entry["devices"] |= {a.address: a, b.address: b}
-            entry["ports"][way.redirected_by] = host[way.redirected_by]
+            key = (a.parent, b.parent, a.ats == Ats(enabled=True), a.parent == b.parent and (a.address, b.address))
+            if key not in known:
+                known[key] = _redirected(host, a, b)
+            turn = known[key]
+            if turn is not None:
+                entry = found.setdefault((turn[0], wanted.owner.get(a.address)), {"devices": {}, "ports": {}})
+                entry["devices"] |= {a.address: a, b.address: b}
+                entry["ports"][turn[1].address] = turn[1]
     for (address, _), entry in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or "")):
         yield Peers(address, tuple(entry["devices"][at] for at in sorted(entry["devices"])), tuple(entry["ports"][at] for at in sorted(entry["ports"])))
 
 
-def _switch(host: Host, a: Function, b: Function) -> Function | None:
-    """The upstream port that both lie below, nearest first."""
+def _below_one_port(host: Host, wanted: Wanted) -> Iterator[list[Function]]:
+    """The devices that may have a switch in common: physical ones below the same function of a root bus."""
+    found: dict[Address, list[Function]] = {}
+    for device in wanted.of_kind(Kind.GPU, Kind.NIC):
+        if not device.is_vf:
+            found.setdefault((device, *host.ancestors(device))[-1].address, []).append(device)
+    yield from found.values()
+
+
+def _redirected(host: Host, a: Function, b: Function) -> tuple[Address, Function] | None:
+    """The switch that both lie below, and its port that sends requests of one to the other upstream."""
     above = {port.address for port in host.ancestors(b)}
-    return next((port for port in host.ancestors(a) if port.address in above and port.port_type is PortType.UPSTREAM), None)
+    switch = next((port for port in host.ancestors(a) if port.address in above and port.port_type is PortType.UPSTREAM), None)
+    if switch is None:
+        return None
+    way = route(host, a.address, b.address)
+    if way.direct or way.redirected_by is None:
+        return None
+    port = host[way.redirected_by]
+    return (switch.address, port) if port.port_type is PortType.DOWNSTREAM and readable(port) is not None else None
 
 
 def short_way(host: Host, group: Peers, aim: Aim) -> Iterator[Advice]:
@@ -200,7 +216,8 @@ def _larger(host: Host, group: Peers, after: dict[Address, AcsBits]) -> int:
 
 def _linux(host: Host, group: Peers) -> str:
     """Linux's own P2PDMA does not look at DT."""
-    kinds = {kind for a in group.devices for b in group.devices if a is not b for kind in p2pdma(host, a.address, b.address).possible}
+    first = tuple({device.parent: device for device in group.devices}.values())
+    kinds = {kind for a, b in permutations(first, 2) for kind in p2pdma(host, a.address, b.address).possible}
     if kinds == {MapType.BUS_ADDRESS}:
         return ""
     words = " or ".join(sorted(kind.value for kind in kinds))
