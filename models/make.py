@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simkit.formats.native import dump_host
+from simkit.formats.native.host import dump_host
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
 from simkit.model.function import Function

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from simkit.cli.main import cli
-from simkit.formats.draw_svg import svg
+from simkit.formats.draw.svg import svg
 from simkit.formats.library import folder
 from simkit.formats.source import open_plan
 from simkit.notebook import Plan

@@ -48,7 +48,7 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Pa
 
     Exit status: 0 answered, also where nothing is to be set; 1 there is no plan for WORKLOAD; 2 bad input; 3 whether there is one is undecided.
     """
-    from simkit.formats.draw_advice import draw_advice
+    from simkit.formats.draw.advice import draw_advice
     from simkit.model.advice import Aim
     from simkit.semantics.advice.advise import advise as find
 
@@ -63,7 +63,7 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Pa
 
 
 def _write_plan(host: Host, advised: Advised, target: Path) -> None:
-    from simkit.formats.plan import dump_plan
+    from simkit.formats.native.plan import dump_plan
     from simkit.plan.advised import plan_of
 
     if to_stdout(target):
@@ -117,7 +117,7 @@ def document(source: str, host: Host, advised: Advised) -> dict[str, Any]:
 
 
 def _piece(piece: Advice) -> dict[str, Any]:
-    from simkit.formats.values import acs_text
+    from simkit.formats.native.values import acs_text
 
     return {
         "aim": piece.aim.value,

@@ -47,7 +47,7 @@ def capture(*, sources: tuple[str, ...], target: Path | None, output: str | None
 
     Exit status: 0 captured, 2 a source cannot be read, or sources are of different machines.
     """
-    from simkit.formats.native import dump_host
+    from simkit.formats.native.host import dump_host
     from simkit.model.merge import merge
 
     if reader is not None and len(sources) > 1:
@@ -65,7 +65,7 @@ def capture(*, sources: tuple[str, ...], target: Path | None, output: str | None
     if to_stdout(target):
         return
     from simkit.cli.summary import unknowns
-    from simkit.formats.draw_text import headline
+    from simkit.formats.draw.text import headline
 
     click.echo(headline(host))
     for line in unknowns(host):
@@ -75,7 +75,7 @@ def capture(*, sources: tuple[str, ...], target: Path | None, output: str | None
 
 def _read(source: str, reader: str | None) -> Host:
     if source == "local":
-        from simkit.formats.sysfs import capture_local
+        from simkit.formats.sysfs.reader import capture_local
 
         return capture_local()
     if source.startswith("ssh://"):

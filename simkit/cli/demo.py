@@ -79,7 +79,7 @@ def _command(text: str) -> None:
 
 
 def _show_node(host: Host) -> None:
-    from simkit.formats import draw_text
+    from simkit.formats.draw import text as draw_text
     from simkit.semantics.groups import groups
 
     grouping = groups(host)
@@ -96,7 +96,7 @@ def _wish() -> str:
 
 def _plan(host: Host, folder: Path) -> tuple[Planned, Plan]:
     """The answer, and the plan as it is read from the file that it was written to."""
-    from simkit.formats.plan import dump_plan
+    from simkit.formats.native.plan import dump_plan
     from simkit.formats.source import open_plan, open_workload
     from simkit.plan.plan import with_steps
     from simkit.solve.answer import Planned
@@ -139,7 +139,7 @@ def _switch_of_the_last_guest(plan: Plan) -> Address:
 
 def _write(plan: Plan, folder: Path) -> Iterator[str]:
     from simkit.cli.render import write
-    from simkit.formats.render import TARGETS, artefacts
+    from simkit.formats.guest.render import TARGETS, artefacts
 
     for target in TARGETS:
         files = artefacts(plan, target)
@@ -150,9 +150,9 @@ def _write(plan: Plan, folder: Path) -> Iterator[str]:
 def _page(plan: Plan, reports: tuple[Report, Report]) -> str:
     from simkit.cli.show import peers
     from simkit.cli.verify import describe
-    from simkit.formats.draw_html import Peers, page
-    from simkit.formats.draw_text import guest_summary
-    from simkit.formats.owner import owners_of
+    from simkit.formats.draw.html import Peers, page
+    from simkit.formats.draw.owner import owners_of
+    from simkit.formats.draw.text import guest_summary
     from simkit.semantics.groups import groups
     from simkit.semantics.p2p import matrix
 
@@ -173,7 +173,7 @@ def _change(plan: Plan) -> None:
     from simkit.executors.apply import apply, rollback
     from simkit.executors.compare import difference, snapshot
     from simkit.executors.recorded import RecordedNode
-    from simkit.formats.sysfs_tree import write
+    from simkit.formats.sysfs.tree import write
 
     with TemporaryDirectory(prefix="simkit-demo-") as place:
         tree, journal = Path(place) / "node", Path(place) / "journal"

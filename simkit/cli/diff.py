@@ -24,7 +24,7 @@ def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
     Exit status: 0 no difference, 1 they differ, 2 bad input.
     """
     from simkit.cli import documents
-    from simkit.formats import fact
+    from simkit.formats.native import fact
 
     differences = documents.differences(stated.open(before), stated.open(after))
     if output == "json":

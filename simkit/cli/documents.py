@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from simkit.formats import fact
+from simkit.formats.native import fact
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host

@@ -38,7 +38,7 @@ def groups(*, hosts: tuple[str, ...], acs: tuple[str, ...], bios: tuple[str, ...
     Exit status: 0 answered (also where the answer rests on assumptions or is ambiguous: it says so), 2 bad input.
     """
     from simkit.cli import documents
-    from simkit.formats import draw_text
+    from simkit.formats.draw import text as draw_text
     from simkit.formats.source import open_host
     from simkit.semantics.groups import groups as group
     from simkit.semantics.regroup import after_reboot, regroup

@@ -72,7 +72,7 @@ def _answers(found: Plan | Host | NcclTopology, guest: str | None, environment: 
 
 
 def _text(answer: NcclAnswer, name: str, assignments: tuple[str, ...]) -> str:
-    from simkit.formats.draw_nccl import matrix
+    from simkit.formats.draw.nccl import matrix
 
     said = f" with {' '.join(assignments)}" if assignments else ""
     lines = [f"NCCL {answer.version} on {name}{said}: {_count(len(answer.gpus), 'GPU')}, {_count(len(answer.nets), 'network port')}", "", matrix(answer)]

@@ -22,7 +22,7 @@ def record(*, host: str, folder: Path, stated: Stated) -> None:
 
     Exit status: 0 recorded, 2 bad input or a folder that cannot be written.
     """
-    from simkit.formats.sysfs_tree import write
+    from simkit.formats.sysfs.tree import write
 
     write(stated.open(host), folder)
     click.echo(f"recorded in {folder}; try a plan on it with `simkit apply plan.json --executor recorded --node {folder}`")

@@ -8,7 +8,7 @@ import click
 
 from simkit.cli.options import Word, output_format, plan_argument
 from simkit.cli.output import print_json
-from simkit.formats.render import TARGETS
+from simkit.formats.guest.render import TARGETS
 
 
 @click.command()
@@ -26,7 +26,7 @@ def render(*, plan: str, target: str, guest: str | None, folder: Path | None, ou
 
     Exit status: 0 rendered, 2 bad input.
     """
-    from simkit.formats.render import artefacts
+    from simkit.formats.guest.render import artefacts
     from simkit.formats.source import open_plan
 
     files = artefacts(open_plan(plan), target, guest=guest)

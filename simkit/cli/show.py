@@ -74,8 +74,8 @@ def _document(source: str, host: Host, view: str) -> dict[str, object]:
 
         answer = matrix(host, peers(host))
         return documents.p2p(host, answer.functions, answer.nearness, answer.bandwidth_gbps)
-    from simkit.formats.emit import to_json
-    from simkit.formats.native import host_document
+    from simkit.formats.native.emit import to_json
+    from simkit.formats.native.host import host_document
 
     document: dict[str, object] = to_json(host_document(host))
     return document
@@ -89,7 +89,7 @@ def peers(host: Host) -> tuple[Address, ...]:
 
 
 def _text(source: str, host: Host, view: str, *, whole: bool) -> str:
-    from simkit.formats import draw_text
+    from simkit.formats.draw import text as draw_text
     from simkit.semantics.groups import groups
 
     grouping = groups(host)
@@ -100,11 +100,11 @@ def _text(source: str, host: Host, view: str, *, whole: bool) -> str:
 
         return draw_text.matrix(host, peers(host), matrix(host, peers(host)).nearness)
     if view == "svg":
-        from simkit.formats.draw_svg import svg
+        from simkit.formats.draw.svg import svg
 
         return svg(host, grouping, whole=whole)
     if view == "html":
-        from simkit.formats.draw_html import Peers, page
+        from simkit.formats.draw.html import Peers, page
         from simkit.semantics.p2p import matrix
 
         near = Peers(peers(host), matrix(host, peers(host)).nearness)

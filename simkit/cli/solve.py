@@ -36,7 +36,7 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
 
     Exit status: 0 planned, 1 infeasible, 2 bad input, 3 undecided.
     """
-    from simkit.formats.plan import dump_plan
+    from simkit.formats.native.plan import dump_plan
     from simkit.formats.source import open_workload
     from simkit.plan.plan import with_steps
     from simkit.solve.solve import solve as find
@@ -64,7 +64,7 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
 
 def document(answer: Planned | Infeasible | Undecided, plan: Plan | None) -> dict[str, Any]:
     """The document of `simkit solve`."""
-    from simkit.formats.plan import dump_plan
+    from simkit.formats.native.plan import dump_plan
 
     match answer:
         case Planned():
@@ -102,7 +102,7 @@ def _ends(sentences: tuple[str, ...]) -> list[str]:
 
 
 def _describe_plan(answer: Planned, plan: Plan) -> str:
-    from simkit.formats.draw_text import guest_summary
+    from simkit.formats.draw.text import guest_summary
 
     lines = [f"planned: {len(plan.guests)} guest{'s' * (len(plan.guests) > 1)} on {plan.host.name}"]
     for guest in plan.guests:

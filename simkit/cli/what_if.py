@@ -27,7 +27,7 @@ def controls(changes: Iterable[str]) -> dict[Address, AcsBits]:
     Raises:
         InputError: no bits are said, or what is said is none.
     """
-    from simkit.formats.values import parse_acs
+    from simkit.formats.native.values import parse_acs
     from simkit.model.address import Address
 
     found = {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from simkit.executors.node import Node
 from simkit.executors.node_files import NodeFiles
 from simkit.executors.open_files import held_open
-from simkit.formats.sysfs_usage import held
+from simkit.formats.sysfs.usage import held
 from simkit.model.address import Address
 
 
 def in_use(node: Node) -> dict[Address, str]:
     """What each function is used for, as far as the node tells: the first use found, the root disk before others.
 
-    A capture tells the same (`simkit.formats.sysfs_usage.usage`), but for what processes hold open, which is over when they are stopped.
+    A capture tells the same (`simkit.formats.sysfs.usage.usage`), but for what processes hold open, which is over when they are stopped.
 
     Raises:
         ExecutorError: the node does not let it be read: unknown is not unused.

@@ -57,8 +57,8 @@ class Record:
 
 
 def plan_hash(plan: Plan) -> str:
-    """SHA-256 of the plan as it is written (`simkit.formats.plan`)."""
-    from simkit.formats.plan import dump_plan
+    """SHA-256 of the plan as it is written (`simkit.formats.native.plan`)."""
+    from simkit.formats.native.plan import dump_plan
 
     return "sha256:" + hashlib.sha256(dump_plan(plan).encode()).hexdigest()
 
@@ -214,7 +214,7 @@ def _locked(path: Path, flags: int) -> Iterator[int]:
 
 
 def _header(plan: Plan, node: str, machine: str, allow: tuple[Address, ...]) -> dict[str, Any]:
-    from simkit.formats.plan import dump_plan
+    from simkit.formats.native.plan import dump_plan
 
     return {"simkit": _FORMAT, "plan_sha256": plan_hash(plan), "fingerprint": plan.fingerprint, "node": node, "machine": machine,
             "allow": [str(address) for address in allow], "plan": json.loads(dump_plan(plan))}
@@ -264,7 +264,7 @@ def _begun(path: Path, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _read(path: Path, handle: int, lines: list[dict[str, Any]]) -> Journal:
-    from simkit.formats.plan import load_plan
+    from simkit.formats.native.plan import load_plan
 
     header, *rest = lines
     if header.get("simkit") != _FORMAT:

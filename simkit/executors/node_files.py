@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from simkit.executors.node import Node
-from simkit.formats.files import MOST_FILE
-from simkit.formats.sysfs_path import follow
+from simkit.formats.sysfs.files import MOST_FILE
+from simkit.formats.sysfs.path import follow
 
 
 class NodeFiles:
-    """`simkit.formats.files.Files` over a node, for one look at it: links are asked for once.
+    """`simkit.formats.sysfs.files.Files` over a node, for one look at it: links are asked for once.
 
     What the node refuses to tell is raised as its ExecutorError, never taken for absent.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from simkit.errors import ExecutorError
 from simkit.executors.node import Node, refusal
-from simkit.formats.config_space import find_extended
+from simkit.formats.pci.config_space import find_extended
 from simkit.model.address import Address
 from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs
 from simkit.plan import attributes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from simkit.errors import ExecutorError
 from simkit.executors.node import Node
-from simkit.formats.sysfs_path import function_named, owners
+from simkit.formats.sysfs.path import function_named, owners
 from simkit.model.address import Address
 
 _CLASSES = ("drm", "infiniband_verbs", "infiniband_mad", "nvme", "vfio-dev", "sound", "accel")

@@ -17,7 +17,7 @@ from simkit.executors.node import inside, refusal
 from simkit.executors.recorded_changes import Changes
 from simkit.executors.recorded_memory import Memory
 from simkit.executors.recorded_vfs import VirtualFunctions
-from simkit.formats.config_space import find_extended
+from simkit.formats.pci.config_space import find_extended
 from simkit.model.address import Address
 from simkit.plan import attributes
 
@@ -34,7 +34,7 @@ class RecordedNode(FolderNode):
     """
 
     def __init__(self, folder: Path, *, modules: Collection[str] = (attributes.VFIO,)) -> None:
-        """`folder` holds ``sys`` (`simkit.formats.sysfs_tree.write` makes one).
+        """`folder` holds ``sys`` (`simkit.formats.sysfs.tree.write` makes one).
 
         Raises:
             InputError: it holds no PCI devices.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from simkit.executors.node import refusal
 from simkit.executors.recorded_memory import Memory
-from simkit.formats.config_space import find_extended
+from simkit.formats.pci.config_space import find_extended
 from simkit.model.address import Address
 from simkit.plan import attributes
 

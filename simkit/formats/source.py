@@ -7,8 +7,8 @@ from pathlib import Path
 
 from simkit.errors import UnreadableSource
 from simkit.formats.library import find, shipped
-from simkit.formats.text_kinds import text_kind
-from simkit.formats.xml import root_name
+from simkit.formats.text.kinds import text_kind
+from simkit.formats.xml.walk import root_name
 from simkit.model.host import Host
 from simkit.model.nccl_topology import NcclTopology
 from simkit.model.plan import Plan
@@ -47,7 +47,7 @@ def open_for_nccl(source: str, *, reader: str | None = None) -> Plan | Host | Nc
     path = _place("hosts", source)
     data = b"" if path.is_dir() else _bytes(path)
     if not path.is_dir() and (reader or recognise(data, source)) == "nccl":
-        from simkit.formats import nccl_topology
+        from simkit.formats.xml import nccl_topology
 
         return nccl_topology.read(data, source=source)
     return _read(source, path, data, reader)
@@ -58,43 +58,43 @@ def _read(source: str, path: Path, data: bytes, reader: str | None) -> Plan | Ho
         raise UnreadableSource(f"there is no reader {reader!r}", remedy=f"readers are {', '.join(READERS)}")
     name = path.name.split(".")[0] or str(path)
     if path.is_dir():
-        from simkit.formats.files import FolderFiles
-        from simkit.formats.sysfs import read
+        from simkit.formats.sysfs.files import FolderFiles
+        from simkit.formats.sysfs.reader import read
 
         return read(FolderFiles(path), name=path.resolve().name or "local")
     match reader or recognise(data, source):
         case "sysfs":
             if source == STDIN:
                 raise UnreadableSource("a tar cannot be read from standard input", remedy="give the file")
-            from simkit.formats.files import TarFiles
-            from simkit.formats.sysfs import read
+            from simkit.formats.sysfs.files import TarFiles
+            from simkit.formats.sysfs.reader import read
 
             return read(TarFiles(path), name=name)
         case "hwloc":
-            from simkit.formats import hwloc_xml
+            from simkit.formats.xml import hwloc as hwloc_xml
 
             return hwloc_xml.read(data, source=source)
         case "nccl":
-            from simkit.formats import nccl_xml
+            from simkit.formats.xml import nccl as nccl_xml
 
             return nccl_xml.read(data, source=source)
         case "lspci":
-            from simkit.formats import lspci
+            from simkit.formats.text import lspci
 
             return lspci.read(data, source=source)
         case "dmesg":
-            from simkit.formats import dmesg
+            from simkit.formats.text import dmesg
 
             return dmesg.read(data, source=source)
         case "rdma_topo":
-            from simkit.formats import rdma_topo
+            from simkit.formats.text import rdma_topo
 
             return rdma_topo.read(data, source=source)
         case "plan":
-            from simkit.formats.plan import load_plan
+            from simkit.formats.native.plan import load_plan
 
             return load_plan(_text(data, source), source=source)
-    from simkit.formats.native import load_host
+    from simkit.formats.native.host import load_host
 
     return load_host(_text(data, source), source=str(path) if path.exists() and source != str(path) else source)
 
@@ -160,7 +160,7 @@ def _text(data: bytes, source: str) -> str:
 
 def open_workload(source: str) -> Workload:
     """Read a workload by shipped name or file."""
-    from simkit.formats.workload import load_workload
+    from simkit.formats.native.workload import load_workload
 
     path = _place("workloads", source)
     return load_workload(_text(_bytes(path), source), source=str(path))
@@ -168,7 +168,7 @@ def open_workload(source: str) -> Workload:
 
 def open_policy(source: str) -> Policy:
     """Read a policy by shipped name or file."""
-    from simkit.formats.policy import load_policy
+    from simkit.formats.native.policy import load_policy
 
     path = _place("policies", source)
     return load_policy(_text(_bytes(path), source), source=str(path))
@@ -176,7 +176,7 @@ def open_policy(source: str) -> Policy:
 
 def open_plan(source: str) -> Plan:
     """Read a plan that `simkit solve -o` wrote."""
-    from simkit.formats.plan import load_plan
+    from simkit.formats.native.plan import load_plan
 
     path = Path(source)
     return load_plan(_text(_bytes(path), source), source=source)

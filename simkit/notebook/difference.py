@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simkit.formats import fact
-from simkit.formats.draw_svg import svg
+from simkit.formats.draw.svg import svg
+from simkit.formats.native import fact
 from simkit.model.host import Host as HostFacts
 from simkit.notebook.frame import Frame
 from simkit.semantics.diff import diff as compare

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from simkit.errors import SimkitError
-from simkit.formats.draw_html import PEER_COLOURS
+from simkit.formats.draw.html import PEER_COLOURS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from simkit.formats.draw_svg import svg
-from simkit.formats.draw_text import guest_summary, headline
-from simkit.formats.owner import Owner, owners_of
+from simkit.formats.draw.owner import Owner, owners_of
+from simkit.formats.draw.svg import svg
+from simkit.formats.draw.text import guest_summary, headline
+from simkit.formats.native.values import parse_acs
 from simkit.formats.source import open_host, open_policy, open_workload
-from simkit.formats.values import parse_acs
 from simkit.model.address import Address
 from simkit.model.group import Grouping
 from simkit.model.host import Host as HostFacts
@@ -134,7 +134,7 @@ class Plan:
 
     def render(self, target: str) -> dict[str, str]:
         """File name to text, for qemu, libvirt, kata, cdi or script."""
-        from simkit.formats.render import artefacts
+        from simkit.formats.guest.render import artefacts
 
         return artefacts(self.data, target)
 

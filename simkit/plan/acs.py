@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,10 +12,10 @@ from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.unknown import Unknown, is_known
 from simkit.model.workload import Topology
+from simkit.semantics import kernel as kernels
 
 _PORTS = (PortType.ROOT_PORT, PortType.DOWNSTREAM)
 _REDIRECT = AcsBits.RR | AcsBits.CR
-_CONFIG_ACS_SINCE = (6, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,12 @@ def lasting(host: Host, change: AcsChange) -> str:
     argument = f"pci=config_acs={flags}@{change.port}"
     sentence = ("a run-time write: it changes what the hardware does, not the IOMMU groups, which were made at probe, and is lost "
                 "at a rescan or hot-plug of the port and at reboot")
-    version = _version(host.kernel)
+    version, since = kernels.release(host.kernel), "{}.{}".format(*kernels.CONFIG_ACS_SINCE)
     if version is None:
-        return f"{sentence}; to last it belongs on the kernel command line of Linux 6.12 or later: {argument}"
-    if version < _CONFIG_ACS_SINCE:
-        return f"{sentence}; Linux {version[0]}.{version[1]} has no command line option for it: write it at every boot, or boot 6.12 or later with {argument}"
+        return f"{sentence}; to last it belongs on the kernel command line of Linux {since} or later: {argument}"
+    if version < kernels.CONFIG_ACS_SINCE:
+        here = f"{version[0]}.{version[1]}"
+        return f"{sentence}; Linux {here} has no command line option for it: write it at every boot, or boot {since} or later with {argument}"
     return f"{sentence}; to last it belongs on the kernel command line: {argument}"
 
 
@@ -133,8 +133,3 @@ def _short_ways(host: Host, guest: GuestPlan, planned: dict[Address, AcsBits]) -
             control = _control(port) | planned.get(port.address, AcsBits.NONE)
             if control & _REDIRECT and _capability(port) & AcsBits.DT and not control & (AcsBits.DT | AcsBits.TB):
                 yield port
-
-
-def _version(kernel: str | Unknown) -> tuple[int, int] | None:
-    match = re.match(r"(\d+)\.(\d+)", kernel) if isinstance(kernel, str) else None
-    return (int(match[1]), int(match[2])) if match else None

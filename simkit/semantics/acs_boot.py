@@ -19,8 +19,6 @@ from simkit.semantics import kernel as kernels
 from simkit.semantics.acs_quirks import enabled_elsewhere
 from simkit.semantics.iommu import active
 
-_FROM_FIRMWARE = (6, 11)
-
 
 def boot_control(host: Host, function: Function, firmware: AcsBits, *, parameters: BootParameters, kernel: tuple[int, int], requested: bool) -> AcsBits:
     """ACS control of `function` once Linux has found it, from what firmware left there.
@@ -42,7 +40,7 @@ def boot_control(host: Host, function: Function, firmware: AcsBits, *, parameter
         if parameters.noats:
             control |= AcsBits.TB & function.acs.capability
     redirect = _first(host, function, parameters.disable_acs_redir)
-    if kernel < _FROM_FIRMWARE:
+    if kernel < kernels.CONFIG_ACS_SINCE:
         return control & ~redirect.mask if redirect and not elsewhere else control
     for wish in (redirect, _first(host, function, parameters.config_acs)):
         if wish is not None and not elsewhere:

@@ -15,6 +15,9 @@ VARIANTS = {
 }
 """Kernels that are no release of Linux, named `6.8+acs_override`, and what they differ in."""
 
+CONFIG_ACS_SINCE = (6, 11)
+"""The release since which `pci=config_acs=` is known, and the other ACS parameters start from what firmware left."""
+
 _RELEASE = re.compile(r"(\d+)\.(\d+)", re.ASCII)
 
 

@@ -9,8 +9,8 @@ import pytest
 from jsonschema import validate
 
 from simkit.executors.compare import difference, snapshot
-from simkit.formats.native import dump_host
-from simkit.formats.plan import load_plan
+from simkit.formats.native.host import dump_host
+from simkit.formats.native.plan import load_plan
 from simkit.formats.schema import schema
 from simkit.formats.source import open_host, shipped
 from simkit.model.address import Address

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simkit.formats.native import dump_host
+from simkit.formats.native.host import dump_host
 from simkit.formats.source import open_host
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import with_acs

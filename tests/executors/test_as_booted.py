@@ -13,7 +13,7 @@ from simkit.errors import ExecutorError
 from simkit.executors.apply import apply, rollback
 from simkit.executors.observe import acs_control
 from simkit.executors.recorded import RecordedNode
-from simkit.formats.render import artefacts
+from simkit.formats.guest.render import artefacts
 from simkit.formats.source import open_host
 from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestPlan

@@ -12,10 +12,10 @@ from simkit.errors import ExecutorError
 from simkit.executors.in_use import in_use
 from simkit.executors.local import LocalNode
 from simkit.executors.node import refusal
-from simkit.formats.files import FolderFiles, TarFiles
-from simkit.formats.native import dump_host, load_host
-from simkit.formats.sysfs import read
-from simkit.formats.sysfs_usage import usage
+from simkit.formats.native.host import dump_host, load_host
+from simkit.formats.sysfs.files import FolderFiles, TarFiles
+from simkit.formats.sysfs.reader import read
+from simkit.formats.sysfs.usage import usage
 
 ROOT = "sys/devices/pci0000:00"
 A, B, NIC, PEER, VMD = (f"0000:00:0{number}.0" for number in range(1, 6))

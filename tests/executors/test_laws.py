@@ -13,7 +13,7 @@ from simkit.errors import StepFailed
 from simkit.executors.apply import Outcome, apply, rollback
 from simkit.executors.compare import difference, snapshot
 from simkit.executors.recorded import RecordedNode
-from simkit.formats import sysfs_tree
+from simkit.formats.sysfs import tree as sysfs_tree
 from simkit.model.capabilities import Acs, AcsBits, Sriov
 from simkit.plan.plan import with_steps
 from simkit.testing.small_node import AUDIO, DOWNSTREAM, GPU, NIC, PEER, small_host, small_plan, small_vf

@@ -11,7 +11,7 @@ import pytest
 from simkit.errors import ExecutorError, InputError
 from simkit.executors.compare import difference, snapshot
 from simkit.executors.recorded import RecordedNode
-from simkit.formats.config_space import decode
+from simkit.formats.pci.config_space import decode
 from simkit.testing.small_node import GPU, NIC, write_small_node
 
 DEVICES = "sys/bus/pci/devices"

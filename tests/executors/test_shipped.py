@@ -8,8 +8,8 @@ from simkit.errors import StepFailed
 from simkit.executors.apply import Outcome, apply, rollback
 from simkit.executors.compare import difference, snapshot
 from simkit.executors.recorded import RecordedNode
-from simkit.formats import sysfs_tree
 from simkit.formats.source import open_host, shipped
+from simkit.formats.sysfs import tree as sysfs_tree
 from simkit.model.capabilities import Sriov
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.formats.bus_tree import grow
+from simkit.formats.pci.bus_tree import grow
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import BusRange, PortType, Sriov
 from simkit.model.function import Function

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedConfigSpace, SimkitError
-from simkit.formats.config_encode import encode
-from simkit.formats.config_space import decode, find_extended
+from simkit.formats.pci.config_encode import encode
+from simkit.formats.pci.config_space import decode, find_extended
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function

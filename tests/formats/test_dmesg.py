@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.dmesg import read
+from simkit.formats.text.dmesg import read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import AcsBits, Bar, BarKind, BusRange, Link, PortType
 from simkit.model.platform import Cpu, IommuKind

@@ -7,12 +7,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 
-from simkit.formats.draw_html import Peers, page
-from simkit.formats.draw_svg import svg
-from simkit.formats.draw_text import groups as groups_text
-from simkit.formats.draw_text import headline, matrix, tree
-from simkit.formats.outline import Entry, outline
-from simkit.formats.owner import Owner
+from simkit.formats.draw.html import Peers, page
+from simkit.formats.draw.outline import Entry, outline
+from simkit.formats.draw.owner import Owner
+from simkit.formats.draw.svg import svg
+from simkit.formats.draw.text import groups as groups_text
+from simkit.formats.draw.text import headline, matrix, tree
 from simkit.formats.source import open_host, shipped
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import AcsBits

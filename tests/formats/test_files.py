@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import SimkitError, UnreadableSource, UnsafeArchive
-from simkit.formats import sysfs, sysfs_tree, tar
-from simkit.formats.files import FolderFiles, TarFiles
 from simkit.formats.source import open_host
-from simkit.formats.tar import MemberKind, members, unpacked
+from simkit.formats.sysfs import reader as sysfs
+from simkit.formats.sysfs import tar
+from simkit.formats.sysfs import tree as sysfs_tree
+from simkit.formats.sysfs.files import FolderFiles, TarFiles
+from simkit.formats.sysfs.tar import MemberKind, members, unpacked
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 LONG = "/".join(["sys", "a" * 60, "b" * 60, "c" * 90])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.hwloc_xml import read
+from simkit.formats.xml.hwloc import read
 from simkit.model.address import Address
 from simkit.model.capabilities import BusRange, Link
 from simkit.model.unknown import is_known

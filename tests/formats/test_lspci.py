@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.config_encode import encode
-from simkit.formats.lspci import read
-from simkit.formats.lspci_names import ids
+from simkit.formats.pci.config_encode import encode
+from simkit.formats.text.lspci import read
+from simkit.formats.text.lspci_names import ids
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, Link, PortType, Sriov
 from simkit.model.function import Function, Kind

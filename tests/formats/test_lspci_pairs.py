@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config_space import functions
 
-from simkit.formats.config_encode import encode
-from simkit.formats.config_space import decode
-from simkit.formats.lspci import read
+from simkit.formats.pci.config_encode import encode
+from simkit.formats.pci.config_space import decode
+from simkit.formats.text.lspci import read
 from simkit.model.address import Address
 from simkit.model.group import Status
 from simkit.model.platform import IommuKind

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import InconsistentHost, MalformedDocument, SimkitError
-from simkit.formats import document
-from simkit.formats.document import parse
-from simkit.formats.emit import json_text
-from simkit.formats.native import dump_host, load_host
-from simkit.formats.plan import dump_plan, load_plan
-from simkit.formats.policy import dump_policy, load_policy
+from simkit.formats.native import document
+from simkit.formats.native.document import parse
+from simkit.formats.native.emit import json_text
+from simkit.formats.native.host import dump_host, load_host
+from simkit.formats.native.plan import dump_plan, load_plan
+from simkit.formats.native.policy import dump_policy, load_policy
+from simkit.formats.native.workload import dump_workload, load_workload
 from simkit.formats.source import open_host, open_policy, open_workload, shipped
-from simkit.formats.workload import dump_workload, load_workload
 from simkit.plan.plan import with_steps
 from simkit.testing.hosts import hosts
 from simkit.testing.small_node import small_plan

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from simkit.cli.main import cli
 from simkit.errors import MalformedDocument
-from simkit.formats.native import dump_host, load_host
-from simkit.formats.plan import dump_plan, load_plan
+from simkit.formats.native.host import dump_host, load_host
+from simkit.formats.native.plan import dump_plan, load_plan
 from simkit.formats.schema import schema
 from simkit.model.capabilities import Acs
 from simkit.model.function import Function

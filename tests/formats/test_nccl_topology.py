@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.nccl_topology import read
+from simkit.formats.xml.nccl_topology import read
 from simkit.model.nccl_topology import NcclNic, NcclPci
 from simkit.model.unknown import UNKNOWN
 from simkit.semantics.nccl.predict import predict

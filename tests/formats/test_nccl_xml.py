@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.nccl_xml import read
+from simkit.formats.xml.nccl import read
 from simkit.model.address import Address
 from simkit.model.capabilities import Link
 from simkit.model.function import Kind

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedDocument, SimkitError
-from simkit.formats.config_encode import encode
-from simkit.formats.rdma_topo import read
+from simkit.formats.pci.config_encode import encode
+from simkit.formats.text.rdma_topo import read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, BusRange, PortType, Sriov
 from simkit.model.function import Function

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import render_worlds as worlds
 
-from simkit.formats.plan import dump_plan, load_plan
-from simkit.formats.render import TARGETS, artefacts
+from simkit.formats.guest.render import TARGETS, artefacts
+from simkit.formats.native.plan import dump_plan, load_plan
 
 GOLDEN = Path(__file__).parent / "golden"
 REGOLD = os.environ.get("REGOLD") == "1"

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from simkit.errors import UnknownName
-from simkit.formats import cdi, kata
-from simkit.formats.render import TARGETS, artefacts
+from simkit.formats.guest import cdi, kata
+from simkit.formats.guest.render import TARGETS, artefacts
 from simkit.formats.source import open_host, open_workload
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind

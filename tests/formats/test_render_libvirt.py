@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from simkit.formats import libvirt
+from simkit.formats.guest import libvirt
 from simkit.model.guest import GuestPlan, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind

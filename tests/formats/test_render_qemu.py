@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import InputError
-from simkit.formats import guest_parts, qemu
+from simkit.formats.guest import parts as guest_parts
+from simkit.formats.guest import qemu
 from simkit.model.capabilities import Bar, BarKind
 from simkit.model.guest import GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan

@@ -11,7 +11,7 @@ import render_worlds as worlds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.formats import script
+from simkit.formats.guest import script
 from simkit.model.plan import Plan
 from simkit.model.step import ExpectLink, ExpectText, StepKind, Write
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import SimkitError, UnknownName, UnreadableSource
-from simkit.formats.native import dump_host
-from simkit.formats.plan import dump_plan
+from simkit.formats.native.host import dump_host
+from simkit.formats.native.plan import dump_plan
 from simkit.formats.source import READERS, open_host, open_plan_or_host, open_policy, open_workload, recognise, shipped
-from simkit.formats.sysfs_tree import write
+from simkit.formats.sysfs.tree import write
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.testing.small_node import small_host, small_plan

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simkit.errors import SimkitError, UnreadableSource, UnsafeArchive
-from simkit.formats.files import FolderFiles, TarFiles
 from simkit.formats.source import open_host, shipped
-from simkit.formats.sysfs import capture_local, read
-from simkit.formats.sysfs_tree import write
+from simkit.formats.sysfs.files import FolderFiles, TarFiles
+from simkit.formats.sysfs.reader import capture_local, read
+from simkit.formats.sysfs.tree import write
 from simkit.model.address import Address
 from simkit.model.capabilities import BusRange, Link
 from simkit.model.unknown import is_known

@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simkit.errors import MalformedConfigSpace, SimkitError
-from simkit.formats.files import FolderFiles, TarFiles
-from simkit.formats.native import dump_host, load_host
-from simkit.formats.sysfs import capture_local, read
+from simkit.formats.native.host import dump_host, load_host
+from simkit.formats.sysfs.files import FolderFiles, TarFiles
+from simkit.formats.sysfs.reader import capture_local, read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Bar, BarKind, BusRange, Link, PortType, Sriov
 from simkit.model.numa import CpuSet, NumaNode

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 
 from simkit.errors import InputError
-from simkit.formats import sysfs, sysfs_tree
-from simkit.formats.files import FolderFiles
 from simkit.formats.source import open_host, shipped
+from simkit.formats.sysfs import reader as sysfs
+from simkit.formats.sysfs import tree as sysfs_tree
+from simkit.formats.sysfs.files import FolderFiles
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from simkit.errors import UnknownName
-from simkit.formats.nccl_xml import read
 from simkit.formats.source import open_host
+from simkit.formats.xml.nccl import read
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Ats, BusRange, Link, Sriov
 from simkit.model.guest import GuestDevice, GuestPort, GuestPortKind

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.formats.plan import dump_plan
+from simkit.formats.native.plan import dump_plan
 from simkit.formats.source import open_host, open_workload
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, BusRange, PortType, Sriov
@@ -179,7 +179,7 @@ def test_no_reason_can_be_left_out() -> None:
 
 @pytest.mark.parametrize("seed", ["0", "1", "77"])
 def test_the_same_bytes_in_every_process(seed: str) -> None:
-    script = ("from simkit.formats.source import *\nfrom simkit.formats.plan import dump_plan\nfrom simkit.solve.solve import solve\nimport hashlib\n"
+    script = ("from simkit.formats.source import *\nfrom simkit.formats.native.plan import dump_plan\nfrom simkit.solve.solve import solve\nimport hashlib\n"
               "print(hashlib.sha256(dump_plan(solve(open_workload('two-guests'), open_host('hgx-h100')).plan).encode()).hexdigest())")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"})
     answer = solve(open_workload("two-guests"), open_host("hgx-h100"))

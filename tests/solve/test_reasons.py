@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from simkit.formats.native.workload import load_workload
 from simkit.formats.source import open_host
-from simkit.formats.workload import load_workload
 from simkit.model.address import Address
 from simkit.model.host import Host
 from simkit.model.workload import Workload

@@ -2,8 +2,8 @@
 
 import pytest
 
+from simkit.formats.native.workload import load_workload
 from simkit.formats.source import open_host, open_workload
-from simkit.formats.workload import load_workload
 from simkit.model.workload import Workload
 from simkit.solve import relax
 from simkit.solve.answer import Infeasible, Planned

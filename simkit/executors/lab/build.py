@@ -16,9 +16,9 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown, is_known
+from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
 
-CONFIG_ACS_SINCE = (6, 12)
 _REDIRECT_OFF = AcsBits.SV | AcsBits.UF
 _SHOWN_VFS, _FEWEST_VFS = 16, 4
 _LINKS = (PortType.ROOT_PORT, PortType.DOWNSTREAM)
@@ -202,7 +202,7 @@ class Builder:
             self.said.say("its ACS is unknown: taken to be there, and set by the kernel", function.address)
         elif isinstance(function.acs, Acs) and is_known(function.acs.capability) and function.acs.capability != standins.PORT_ACS:
             self.said.say(f"its ACS can {standins.PORT_ACS:#04x} in the lab, {function.acs.capability:#04x} on the host", function.address)
-        if self.isolation.enabled(function) or self.version >= CONFIG_ACS_SINCE or self._redirect_off(function):
+        if self.isolation.enabled(function) or self.version >= kernels.CONFIG_ACS_SINCE or self._redirect_off(function):
             return True
         self.said.say("its ACS bits are off, which this kernel cannot be told: it stands in without ACS, which isolates as little", function.address)
         return False
@@ -218,13 +218,13 @@ class Builder:
         if not isinstance(acs, Acs) or not is_known(acs.control):
             return REQUIRED_ACS
         if not self.isolation.enabled(function):
-            if self.version >= CONFIG_ACS_SINCE:
+            if self.version >= kernels.CONFIG_ACS_SINCE:
                 return acs.control & standins.PORT_ACS
             if acs.control != _REDIRECT_OFF:
                 self.said.say("this kernel can be told to leave RR and CR off, but not the port's other ACS bits: they are as the kernel sets them",
                               function.address)
             return _REDIRECT_OFF
-        exact = acs.capability == standins.PORT_ACS and self.version >= CONFIG_ACS_SINCE
+        exact = acs.capability == standins.PORT_ACS and self.version >= kernels.CONFIG_ACS_SINCE
         return acs.control if exact else REQUIRED_ACS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from simkit.executors.lab import standins
-from simkit.executors.lab.build import CONFIG_ACS_SINCE, Builder
+from simkit.executors.lab.build import Builder
 from simkit.executors.lab.parts import Part, Root, arguments, number
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, BusRange, PortType, Sriov
@@ -15,6 +15,7 @@ from simkit.model.host import Host
 from simkit.model.numa import NumaNode
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
+from simkit.semantics import kernel as kernels
 from simkit.semantics.groups import groups
 from simkit.semantics.kernel import release
 
@@ -95,7 +96,7 @@ def _acs_parameters(roots: list[Root], builder: Builder) -> str:
     odd = [part for root in roots for part in root.all() if part.control not in (None, REQUIRED_ACS) and part.standin.acs is not None]
     if builder.host.iommu is IommuKind.NONE or not odd:
         return ""
-    word = "config_acs" if builder.version >= CONFIG_ACS_SINCE else "disable_acs_redir"
+    word = "config_acs" if builder.version >= kernels.CONFIG_ACS_SINCE else "disable_acs_redir"
     entries: list[str] = []
     for part in odd:
         entry = f"{int(part.control or 0):07b}@{part.address}" if word == "config_acs" else str(part.address)

@@ -11,9 +11,9 @@ from simkit.errors import UnknownName
 from simkit.executors.lab.console import Console
 from simkit.executors.lab.facts import fetch
 from simkit.executors.lab.node import LabNode
-from simkit.formats.config_space import EXT_ACS, EXTENDED, find_extended
-from simkit.formats.files import FolderFiles
-from simkit.formats.sysfs import read
+from simkit.formats.pci.config_space import EXT_ACS, EXTENDED, find_extended
+from simkit.formats.sysfs.files import FolderFiles
+from simkit.formats.sysfs.reader import read
 from simkit.model.address import Address
 from simkit.model.capabilities import AcsBits
 from simkit.model.host import Host

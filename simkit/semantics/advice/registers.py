@@ -13,7 +13,6 @@ from simkit.semantics.acs_boot import rebooted
 
 PORTS = (PortType.ROOT_PORT, PortType.DOWNSTREAM)
 _NAMED = AcsBits(0x7F)
-_CONFIG_ACS_SINCE = (6, 11)
 WRITE = "until then it can be written at run time, which changes the hardware at once and the groups only once the functions below are removed and rescanned"
 RUN_TIME = (
     "a run-time write changes the hardware and not the groups, until the functions below are removed and rescanned; a rescan of the port itself, a hot-plug "
@@ -61,7 +60,7 @@ def config_acs(function: Function, bits: AcsBits) -> str:
 def has_config_acs(host: Host) -> bool | None:
     """Whether the kernel knows `pci=config_acs=` (6.11 and later); None where the release is unknown."""
     release = kernels.release(host.kernel)
-    return None if release is None else release >= _CONFIG_ACS_SINCE
+    return None if release is None else release >= kernels.CONFIG_ACS_SINCE
 
 
 def lasting(host: Host, changes: dict[Address, AcsBits]) -> dict[Address, tuple[Lasts, str, tuple[str, ...]]]:

@@ -1,6 +1,6 @@
 """Small topologies as NCCL's XML, written so that a line is an element."""
 
-from simkit.formats.nccl_topology import read
+from simkit.formats.xml.nccl_topology import read
 from simkit.model.nccl_answer import NcclAnswer
 from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.environment import Environment

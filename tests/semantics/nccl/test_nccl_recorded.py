@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from simkit.errors import InputError
-from simkit.formats.nccl_topology import read
+from simkit.formats.xml.nccl_topology import read
 from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.environment import VARIABLES, Environment
 

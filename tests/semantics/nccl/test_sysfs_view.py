@@ -4,8 +4,8 @@ import pytest
 from cases import LINK, cpu, gpu
 
 from simkit.errors import InputError
-from simkit.formats.nccl_topology import read
 from simkit.formats.source import open_host, shipped
+from simkit.formats.xml.nccl_topology import read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import BusRange, Link, PortType
 from simkit.model.function import Function

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simkit.formats.nccl_topology import read
+from simkit.formats.xml.nccl_topology import read
 from simkit.semantics.nccl.complete import complete
 from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.environment import Environment

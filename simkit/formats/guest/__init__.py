@@ -1,0 +1,1 @@
+"""What guests are started from: QEMU, libvirt, Kata, CDI, shell scripts."""

@@ -1,0 +1,1 @@
+"""Configuration space as bytes, and the tree that bus numbers make."""

@@ -1,0 +1,1 @@
+"""What tools print: lspci, kernel logs, rdma_topo."""

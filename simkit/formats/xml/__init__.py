@@ -1,0 +1,1 @@
+"""Topologies as XML: hwloc's and NCCL's, hardened."""
