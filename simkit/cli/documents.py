@@ -10,7 +10,7 @@ from simkit.formats.native import fact
 from simkit.model.address import Address
 from simkit.model.group import Assumption, Grouping
 from simkit.model.host import Host
-from simkit.model.nccl_answer import NcclAnswer
+from simkit.model.nccl_answer import GpuPath, NcclAnswer, NetPath
 from simkit.model.p2pdma import P2pdma
 from simkit.model.route import PeerClass, Route
 from simkit.semantics.diff import diff
@@ -64,8 +64,8 @@ def _move(move: Move) -> Document:
     }
 
 
-def route(way: Route, linux: P2pdma) -> Document:
-    """The document of `simkit route`: what the hardware does with a request, and what Linux's P2PDMA would allow."""
+def route(way: Route, linux: P2pdma, concluded: GpuPath | NetPath | None) -> Document:
+    """The document of `simkit route`: what the hardware does with a request, what Linux's P2PDMA would allow, what NCCL will conclude."""
     return {
         "source": str(way.source),
         "target": str(way.target),
@@ -85,7 +85,13 @@ def route(way: Route, linux: P2pdma) -> Document:
             "why": linux.why,
             "assumptions": [_assumption(assumption) for assumption in linux.assumptions],
         },
+        "nccl": None if concluded is None else _concluded(concluded),
     }
+
+
+def _concluded(path: GpuPath | NetPath) -> Document:
+    used = {"p2p": path.p2p} if isinstance(path, GpuPath) else {"gdr": path.gdr.value}
+    return {"type": str(path.nearness), "bw": _figure(path.bandwidth), "hops": path.hops, **used}
 
 
 def p2p(host: Host, functions: Sequence[Address], nearness: Sequence[Sequence[PeerClass]], bandwidth: Sequence[Sequence[float | None]]) -> Document:
@@ -105,13 +111,8 @@ def nccl(answer: NcclAnswer, guest: str | None = None) -> Document:
         "nccl": answer.version,
         "gpus": _strings(answer.gpus),
         "nets": [_text(address) for address in answer.nets],
-        "gpu_gpu": [
-            [{"type": str(path.nearness), "bw": _figure(path.bandwidth), "hops": path.hops, "p2p": path.p2p} for path in row] for row in answer.gpu_gpu
-        ],
-        "gpu_net": [
-            [{"type": str(path.nearness), "bw": _figure(path.bandwidth), "hops": path.hops, "gdr": path.gdr.value} for path in row]
-            for row in answer.gpu_net
-        ],
+        "gpu_gpu": [[_concluded(path) for path in row] for row in answer.gpu_gpu],
+        "gpu_net": [[_concluded(path) for path in row] for row in answer.gpu_net],
     }
     return document | ({"assumptions": list(answer.assumed)} if answer.assumed else {})
 

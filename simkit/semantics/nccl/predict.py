@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from simkit.errors import InputError
+from simkit.model.address import Address
+from simkit.model.function import Kind
 from simkit.model.guest import GuestPlan
 from simkit.model.host import Host
-from simkit.model.nccl_answer import NcclAnswer
+from simkit.model.nccl_answer import GpuPath, NcclAnswer, NetPath
 from simkit.model.nccl_topology import NcclTopology
 from simkit.semantics.guest_view import guest_view
 from simkit.semantics.nccl.complete import complete
@@ -27,3 +30,22 @@ def predict(subject: NcclTopology | Host, environment: Environment = _DEFAULT) -
 def predict_guest(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
     """What NCCL in a guest concludes from the guest's own tree, without a topology file; addresses are the guest's, as firmware would number them."""
     return predict(guest_view(host, guest), environment)
+
+
+def between(host: Host, a: Address, b: Address) -> GpuPath | NetPath | None:
+    """What NCCL concludes of one pair: two GPUs, or a GPU and a NIC in either order; None for other pairs, and for what NCCL passes over.
+
+    A NIC of several ports stands by its first.
+    """
+    if Kind.GPU not in (host[a].kind, host[b].kind):
+        return None
+    try:
+        answer = predict(host)
+    except InputError:
+        return None
+    if a in answer.gpus and b in answer.gpus:
+        return answer.gpu_gpu[answer.gpus.index(a)][answer.gpus.index(b)]
+    gpu, nic = (a, b) if a in answer.gpus else (b, a)
+    if gpu in answer.gpus and nic in answer.nets:
+        return answer.gpu_net[answer.gpus.index(gpu)][answer.nets.index(nic)]
+    return None
