@@ -124,6 +124,14 @@ class Host:
             yield function
             stack.extend(reversed(self.children(function.address)))
 
+    def in_scan_order(self) -> Iterator[Function]:
+        """As Linux finds them: all of a bus, then what is below each of its bridges in turn (`pci_scan_child_bus`). A bridge comes before what is below it."""
+        stack: list[Parent] = list(reversed(self.root_buses))
+        while stack:
+            found = self._children.get(stack.pop(), ())
+            yield from found
+            stack.extend(function.address for function in reversed(found) if function.address in self._children)
+
     def root_bus(self, function: Function) -> RootBus:
         """The root bus that `function` lies below."""
         parent = function.parent

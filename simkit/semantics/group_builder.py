@@ -1,6 +1,6 @@
 """One run over a host's functions, each joining a group or making one: `pci_device_group` (drivers/iommu/iommu.c).
 
-Read in 6.1, 6.12 and 7.3, the same in all. Functions are taken in address order, which is the order they are probed in unless a
+Read in 6.1, 6.12 and 7.3, the same in all. Functions are taken as a scan finds them, which is the order they are probed in unless a
 device is hot-added; a function joins the first group it finds and only otherwise makes a new one.
 """
 
@@ -24,6 +24,10 @@ _IOMMU_CLASS = 0x0806
 _LEFT_OUT = Unknown("NCCL's XML shows no root ports")
 
 
+def _in_order(address: Address) -> tuple[int, int]:
+    return address.domain, address.routing_id
+
+
 @dataclass(slots=True)
 class GroupBuilder:
     """`given` are the group numbers that exist already, None for functions that are known to have none; `only` those that are to be grouped."""
@@ -41,7 +45,7 @@ class GroupBuilder:
 
     def run(self) -> GroupBuilder:
         """Give every function its group."""
-        functions = self.host.functions if self.only is None else self.only
+        functions = tuple(self.host.in_scan_order()) if self.only is None else self.only
         for function in functions:
             self._slots.setdefault(function.address.slot, []).append(function)
             if aliases := explicit_aliases(function):
@@ -157,10 +161,10 @@ class GroupBuilder:
     def partition(self) -> tuple[tuple[Address, ...], ...]:
         """The groups' functions, both in address order."""
         members: dict[int, list[Address]] = {}
-        for function in self.host.functions if self.only is None else self.only:
-            number = self.group_of.get(function.address)
+        for address in sorted(self.group_of, key=_in_order) if self.only else (function.address for function in self.host.functions):
+            number = self.group_of.get(address)
             if number is not None:
-                members.setdefault(number, []).append(function.address)
+                members.setdefault(number, []).append(address)
         return tuple(map(tuple, members.values()))
 
     def groups(self) -> tuple[Group, ...]:

@@ -67,7 +67,7 @@ Possible = Settled | Choice | Regions | Open
 
 def possible(host: Host, given: Mapping[Address, int | None] | None = None, *, most_choices: int = MOST_CHOICES) -> Possible:
     """All groupings that are possible for a host, with the facts that decide; `given` are groups that exist already."""
-    return _Search(host, builder(host), given or {}, most_choices).among(host.functions, {})
+    return _Search(host, builder(host), given or {}, most_choices).among(tuple(host.in_scan_order()), {})
 
 
 def count(answer: Possible) -> int | None:

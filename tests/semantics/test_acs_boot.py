@@ -116,7 +116,7 @@ def test_a_reboot_into_the_same_gives_what_there_was(control, firmware, text, ke
 
 
 @pytest.mark.parametrize(("iommu", "cmdline", "some"), [
-    (IommuKind.INTEL, "iommu=off", False), (IommuKind.INTEL, "intel_iommu=off", False), (IommuKind.AMD, "intel_iommu=off", True), (IommuKind.AMD, "amd_iommu=off", False),
+    (IommuKind.INTEL, "iommu=off", False), (IommuKind.INTEL, "intel_iommu=off", False), (IommuKind.AMD, "intel_iommu=off", True), (IommuKind.AMD, "amd_iommu=off", False), (IommuKind.AMD, "iommu=off", False),
     (IommuKind.SMMU, "iommu=off", True), (IommuKind.NONE, "intel_iommu=on", False), (IommuKind.INTEL, "iommu=pt", True), (IommuKind.INTEL, "intel_iommu=off -- x", False),
 ])
 def test_a_command_line_may_leave_functions_without_a_group(iommu: IommuKind, cmdline: str, some: bool) -> None:

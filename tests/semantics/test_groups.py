@@ -129,6 +129,26 @@ def test_an_unknown_iommu_and_a_strange_kernel_are_said() -> None:
     assert groups(switch(), kernel="6.6.1").kernel == "6.6"
 
 
+def test_a_bridge_that_has_no_group_itself_is_the_one_that_looks_for_siblings() -> None:
+    """The kernel goes on from the last bridge it came to (`pdev = bus->self`), not from the function: two functions of a card stay apart then."""
+    port = make("00:01.0", "pci0000:00", PortType.ROOT_PORT, acs=OFF, iommu_group=None)
+    card = make("01:00.0", "00:01.0", PortType.ENDPOINT, many=True), make("01:00.1", "00:01.0", PortType.ENDPOINT)
+    assert len(groups(host(port, *card)).groups) == 2
+    assert len(groups(host(replace(port, iommu_group=UNKNOWN), *card)).groups) == 1
+
+
+def test_bridges_are_probed_before_what_is_below_them_however_buses_are_numbered() -> None:
+    """A kernel that numbers buses itself (`pci=assign-busses`), or firmware that numbers backwards: the order is that of the scan, not of addresses."""
+    def numbered(root: int, inner: int, one: int, two: int) -> Host:
+        return host(make("00:01.0", "pci0000:00", PortType.ROOT_PORT, acs=ON), make(f"{root:02x}:00.0", "00:01.0", PortType.UPSTREAM),
+                    make(f"{inner:02x}:00.0", f"{root:02x}:00.0", PortType.DOWNSTREAM), make(f"{inner:02x}:01.0", f"{root:02x}:00.0", PortType.DOWNSTREAM),
+                    make(f"{one:02x}:00.0", f"{inner:02x}:00.0", PortType.ENDPOINT), make(f"{two:02x}:00.0", f"{inner:02x}:01.0", PortType.ENDPOINT))
+
+    forwards, backwards = groups(numbered(1, 2, 3, 4)), groups(numbered(9, 8, 3, 4))
+    assert together(backwards, "08:00.0", "03:00.0")
+    assert sorted(len(group.functions) for group in forwards.groups) == sorted(len(group.functions) for group in backwards.groups)
+
+
 def test_what_the_kernel_reported_wins_and_the_difference_is_shown() -> None:
     machine = switch(root=None)
     numbers = {function.address: index for index, function in enumerate(machine.functions)}

@@ -34,6 +34,20 @@ def test_all_that_is_possible_and_nothing_else(made: Host, data: st.DataObject) 
     assert {fact.path for fact in deciding(answer)} <= {f"{function.path}/acs" for function in hidden}
 
 
+def choices(answer) -> list[Choice]:
+    if isinstance(answer, Choice):
+        return [answer, *choices(answer.apart), *choices(answer.together)]
+    return [choice for part in answer.parts for choice in choices(part)] if isinstance(answer, Regions) else []
+
+
+@given(fabrics(), st.data())
+def test_no_fact_is_named_that_decides_nothing(made: Host, data: st.DataObject) -> None:
+    for field in ("acs", "port_type", "multifunction"):
+        hidden = data.draw(st.sets(st.sampled_from(made.functions)))
+        made = made.with_functions(*(replace(function, **{field: UNKNOWN}) for function in hidden))
+    assert all(choice.apart != choice.together for choice in choices(possible(made)))
+
+
 def test_a_port_near_the_root_is_asked_first() -> None:
     answer = possible(switch(root=UNKNOWN, down=UNKNOWN))
     assert isinstance(answer, Choice)
