@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from simkit.cli.moves import told
 from simkit.cli.options import Stated, complete_host, host_options, output_format
 from simkit.cli.output import print_json
 
@@ -16,7 +17,7 @@ from simkit.cli.output import print_json
 @output_format()
 @host_options
 def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
-    """In what two hosts differ, fact by fact, in the words of a snapshot.
+    """In what two hosts differ, fact by fact, in the words of a snapshot, and which IOMMU groups split or merge because of that.
 
     \b
     simkit diff before.yaml after.yaml
@@ -25,10 +26,13 @@ def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
     """
     from simkit.cli import documents
     from simkit.formats.native import fact
+    from simkit.semantics.groups import groups
+    from simkit.semantics.regroup import regroup
 
-    differences = documents.differences(stated.open(before), stated.open(after))
+    one, other = stated.open(before), stated.open(after)
+    differences, moves = documents.differences(one, other), regroup(groups(one), groups(other))
     if output == "json":
-        print_json({"before": before, "after": after, "differences": differences})
+        print_json({"before": before, "after": after, "differences": differences, "groups": [documents.move(move) for move in moves]})
     elif not differences:
         click.echo("no difference")
     else:
@@ -39,4 +43,6 @@ def diff(*, before: str, after: str, output: str, stated: Stated) -> None:
                 side, whole = (after, each["after"]) if each["before"] is None else (before, each["before"])
                 click.echo(f"only in {side}: {each['subject']} {whole.get('name') or fact.text({key: value for key, value in whole.items() if key != 'id'})}")
         click.echo(f"{len(differences)} difference{'s' * (len(differences) > 1)}")
+        if moves:
+            click.echo(told(moves, "", "IOMMU groups:"))
     sys.exit(1 if differences else 0)

@@ -37,7 +37,7 @@ def groups(source: str, grouping: Grouping, what_if: Sequence[Move] | None = Non
         document["finest"] = [_strings(group) for group in grouping.finest]
         document["possible"] = grouping.possible
     if what_if is not None:
-        document["what_if"] = [_move(move) for move in what_if]
+        document["what_if"] = [move(each) for each in what_if]
     if grouping.reported:
         document["reported"] = {
             "agrees": not grouping.differences,
@@ -50,17 +50,18 @@ def groups(source: str, grouping: Grouping, what_if: Sequence[Move] | None = Non
                 }
                 for difference in grouping.differences
             ],
-            "after_reboot": [_move(move) for move in rebooted],
+            "after_reboot": [move(each) for each in rebooted],
         }
     return document
 
 
-def _move(move: Move) -> Document:
+def move(change: Move) -> Document:
+    """One change of groups, as `simkit groups` and `simkit diff` have it."""
     return {
-        "kind": move.kind.value,
-        "before": [_strings(group) for group in move.before],
-        "after": [_strings(group) for group in move.after],
-        "because": [f"{because.text} [{because.rule}]" for because in move.because],
+        "kind": change.kind.value,
+        "before": [_strings(group) for group in change.before],
+        "after": [_strings(group) for group in change.after],
+        "because": [f"{because.text} [{because.rule}]" for because in change.because],
     }
 
 

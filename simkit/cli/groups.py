@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from simkit.cli.moves import told as moves_told
 from simkit.cli.options import Stated, host_options, hosts_argument, output_format
 from simkit.cli.output import print_json
 from simkit.cli.what_if import acs_option, bios_option, controls, switches
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from simkit.semantics.regroup import Move
 
 
 @click.command()
@@ -58,40 +52,6 @@ def groups(*, hosts: tuple[str, ...], acs: tuple[str, ...], bios: tuple[str, ...
             continue
         click.echo(draw_text.groups(host, grouping))
         if asked:
-            click.echo(_told(moves, "What if: no group changes.", "What if: in place of the groups as they are now,"))
+            click.echo(moves_told(moves, "What if: no group changes.", "What if: in place of the groups as they are now,"))
         if rebooted:
-            click.echo(_told(rebooted, "", "After a reboot Linux would make, in place of the groups as they are now,"))
-
-
-def _told(moves: Sequence[Move], none: str, head: str) -> str:
-    lines = [head] if moves else [none]
-    for move in moves:
-        lines.append(f"  {move.kind}: {_became(move)}")
-        no_longer = "no longer: " if move.kind == "split" else ""
-        lines += [f"      {no_longer}{because.text}  [{because.rule}]" for because in move.because[:_MOST]]
-        lines += [f"      … and {len(move.because) - _MOST} more reasons"] if len(move.because) > _MOST else []
-    return "\n".join(lines)
-
-
-_MOST = 6
-
-
-def _became(move: Move) -> str:
-    match move.kind:
-        case "lost" | "gained":
-            (group,) = move.before or move.after
-            return _list(group)
-        case "merged":
-            return f"{len(move.before)} groups into one of {len(move.after[0])}: {_list(move.after[0])}"
-        case "split":
-            return f"one group of {len(move.before[0])} into {len(move.after)}: {_sets(move.after)}"
-    return f"{_sets(move.before)} → {_sets(move.after)}"
-
-
-def _sets(groups: Sequence[Sequence[object]]) -> str:
-    shown = [f"{{{_list(members)}}}" for members in groups[:_MOST]]
-    return " ".join(shown) + (f" and {len(groups) - _MOST} more" if len(groups) > _MOST else "")
-
-
-def _list(members: Sequence[object]) -> str:
-    return ", ".join(map(str, members[:_MOST])) + (f" and {len(members) - _MOST} more" if len(members) > _MOST else "")
+            click.echo(moves_told(rebooted, "", "After a reboot Linux would make, in place of the groups as they are now,"))

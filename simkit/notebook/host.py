@@ -12,6 +12,7 @@ from simkit.formats.draw.text import guest_summary, headline
 from simkit.formats.native.values import parse_acs
 from simkit.formats.source import open_host, open_policy, open_workload
 from simkit.model.address import Address
+from simkit.model.capabilities import AcsBits
 from simkit.model.group import Grouping
 from simkit.model.host import Host as HostFacts
 from simkit.model.plan import Plan as PlanData
@@ -21,7 +22,7 @@ from simkit.plan.plan import with_steps
 from simkit.semantics.groups import groups
 from simkit.semantics.p2p import P2p, matrix
 from simkit.semantics.routes import route
-from simkit.semantics.what_if import with_control
+from simkit.semantics.what_if import what_if, with_control
 from simkit.verify.report import Report as ReportData
 from simkit.verify.verify import verify
 
@@ -81,12 +82,21 @@ class Host:
         """The way of a request."""
         return route(self.facts, Address.parse(source), Address.parse(target))
 
-    def what_if(self, *, acs: Mapping[str, str] | None = None, kernel: str | None = None, iommu: str | None = None, cmdline: str | None = None) -> Host:
-        """The same host with other facts: ACS Control of some ports (`{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off), kernel, IOMMU, command line."""
-        facts = with_control(self.facts, {Address.parse(port): parse_acs(bits) for port, bits in (acs or {}).items()})
-        facts = facts if kernel is None else replace(facts, kernel=kernel)
-        facts = facts if iommu is None else replace(facts, iommu=IommuKind(iommu))
-        return Host(facts if cmdline is None else replace(facts, cmdline=cmdline))
+    def what_if(
+        self,
+        *,
+        acs: Mapping[str, str] | None = None,
+        kernel: str | None = None,
+        iommu: str | None = None,
+        cmdline: str | None = None,
+        bios: Mapping[str, bool] | None = None,
+    ) -> Host:
+        """The same host under other circumstances, its groups made anew (`simkit.semantics.what_if`); `diff` tells which split or merge.
+
+        ACS Control of some ports (`{"0000:02:00.0": "SV,RR,CR,UF"}`, empty for off), kernel, IOMMU, command line, firmware switches (`{"ats": False}`).
+        """
+        facts = self.facts if iommu is None else replace(self.facts, iommu=IommuKind(iommu))
+        return Host(what_if(facts, acs=_controls(acs or {}), kernel=kernel, cmdline=cmdline, bios=bios))
 
     def solve(self, workload: str) -> Plan | NoPlan:
         """A plan for a workload by shipped name or file, or why there is none."""
@@ -125,8 +135,8 @@ class Plan:
         return Frame(("guest", "device", "name", "port", "vf of"), tuple(rows))
 
     def what_if(self, *, acs: Mapping[str, str]) -> Plan:
-        """The same plan on the host with other ACS bits."""
-        return Plan(replace(self.data, host=Host(self.data.host).what_if(acs=acs).facts))
+        """The same plan on the host with other ACS bits, as a run-time write would leave it: groups that the kernel reported stay."""
+        return Plan(replace(self.data, host=with_control(self.data.host, _controls(acs))))
 
     def verify(self, policy: str) -> Report:
         """A policy decided over what the plan makes of its host."""
@@ -137,6 +147,10 @@ class Plan:
         from simkit.formats.guest.render import artefacts
 
         return artefacts(self.data, target)
+
+
+def _controls(acs: Mapping[str, str]) -> dict[Address, AcsBits]:
+    return {Address.parse(port): parse_acs(bits) for port, bits in acs.items()}
 
 
 @dataclass(frozen=True, repr=False)

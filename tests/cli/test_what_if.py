@@ -93,3 +93,11 @@ def test_shipped_hosts_take_what_ifs() -> None:
         port = next(function for function in host.functions if function.is_bridge)
         assert run("groups", name, "--bios", "sriov=off", "--kernel", "7.3").exit_code == 0
         assert str(port.address) in run("groups", name).output
+
+
+def test_diff_tells_which_groups_merge(tmp_path: Path) -> None:
+    after = tmp_path / "after.yaml"
+    after.write_text(dump_host(with_acs(open_host("hgx-h100"), [(at("00:01.1"), 0x7F, 0)])))
+    found = document("diff", run("diff", "hgx-h100", str(after), "--format", "json"))
+    assert [(move["kind"], len(move["before"])) for move in found["groups"]] == [("merged", 12)]
+    assert "IOMMU groups:\n  merged: 12 groups into one of 12" in run("diff", "hgx-h100", str(after)).output
