@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simkit.errors import UnreadableSource
 from simkit.formats.library import find, shipped
+from simkit.formats.sysfs.stream import is_stream
 from simkit.formats.text.kinds import text_kind
 from simkit.formats.xml.walk import root_name
 from simkit.model.host import Host
@@ -18,8 +19,9 @@ from simkit.model.workload import Workload
 MOST_BYTES = 256 << 20
 STDIN = "-"
 """A source that means standard input."""
-READERS = ("native", "plan", "sysfs", "hwloc", "nccl", "lspci", "dmesg", "rdma_topo")
-_KNOWN = "a snapshot made by `simkit capture`, a sysfs tree, hwloc XML, NCCL XML, lspci's text or dump, a kernel log, or an rdma_topo dump"
+READERS = ("native", "plan", "sysfs", "stream", "hwloc", "nccl", "lspci", "dmesg", "rdma_topo")
+_KNOWN = ("a snapshot made by `simkit capture`, a sysfs tree, what the capture script printed, hwloc XML, NCCL XML, lspci's text or dump, a kernel log, "
+          "or an rdma_topo dump")
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
@@ -70,6 +72,11 @@ def _read(source: str, path: Path, data: bytes, reader: str | None) -> Plan | Ho
             from simkit.formats.sysfs.reader import read
 
             return read(TarFiles(path), name=name)
+        case "stream":
+            from simkit.formats.sysfs.reader import read_named
+            from simkit.formats.sysfs.stream import StreamFiles
+
+            return read_named(StreamFiles(data, name=source), otherwise=name)
         case "hwloc":
             from simkit.formats.xml import hwloc as hwloc_xml
 
@@ -107,6 +114,8 @@ def recognise(data: bytes, source: str) -> str:
     """
     if data.startswith(_TAR_MAGIC) or data[257:262] == b"ustar":
         return "sysfs"
+    if is_stream(data):
+        return "stream"
     start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     kind = text_kind(data)
     if kind is not None:

@@ -35,8 +35,12 @@ T = TypeVar("T")
 
 def capture_local(root: Path = Path("/")) -> Host:
     """The facts of this machine, as root or not; what may not be read is unknown, with that reason."""
-    release = (FolderFiles(root).read("proc/sys/kernel/hostname") or b"local").decode("ascii", "replace").strip()
-    return read(FolderFiles(root), name=release or "local")
+    return read_named(FolderFiles(root), otherwise="local")
+
+
+def read_named(files: Files, *, otherwise: str) -> Host:
+    """Read a tree by the name that the machine gives itself."""
+    return read(files, name=(files.read("proc/sys/kernel/hostname") or b"").decode("ascii", "replace").strip() or otherwise)
 
 
 def read(files: Files, *, name: str) -> Host:
