@@ -10,7 +10,6 @@ import click
 
 from simkit.cli.options import Word, complete_host, output_file
 from simkit.cli.output import to_stdout, write
-from simkit.errors import InputError
 from simkit.formats.source import READERS
 
 if TYPE_CHECKING:
@@ -27,26 +26,34 @@ _SHOWN = 20
     multiple=True,
     default=("local",),
     show_default="local",
-    metavar="local|HOST",
+    metavar="local|ssh://[USER@]HOST[:PORT]|HOST",
     shell_complete=complete_host,
-    help="This machine, or any file or folder that a reader understands. Several, of one machine, are put together: what only one knows is taken from "
-    "it; where two differ the one named first is kept, and the difference told.",
+    help="This machine, another one over ssh (nothing need be installed there), or any file or folder that a reader understands. Several, of one "
+    "machine, are put together: what only one knows is taken from it; where two differ the one named first is kept, and the difference told.",
 )
 @output_file("Where to write; standard output if left out.")
 @click.option("--format", "output", type=Word(["yaml", "json"]), help="By the file's ending; YAML if left out.")
 @click.option("--reader", type=Word(READERS), metavar="NAME", help=f"Force a reader instead of finding it from the content: {', '.join(READERS)}.")
-def capture(*, sources: tuple[str, ...], target: Path | None, output: str | None, reader: str | None) -> None:
+@click.option("--print-script", is_flag=True, help="Print the script that ssh:// runs, for a machine that cannot be reached: run it there with `sh`, as "
+    "root if you can, and give what it prints as HOST.")
+def capture(*, sources: tuple[str, ...], target: Path | None, output: str | None, reader: str | None, print_script: bool) -> None:
     """Read the facts of a node into a portable snapshot.
 
     Works as root or not: what could not be read is left out, which means unknown, and every answer made from it says so.
 
     \b
     simkit capture -o here.yaml
+    simkit capture --from ssh://root@node7 -o node7.yaml
     simkit capture --from node7-sysfs.tar.bz2 -o node7.yaml
     simkit capture --from lspci-vvvnn.txt --from dmesg.txt --from topo.xml -o node8.yaml
 
-    Exit status: 0 captured, 2 a source cannot be read, or sources are of different machines.
+    Exit status: 0 captured, 2 a source cannot be read or reached, or sources are of different machines.
     """
+    if print_script:
+        from simkit.formats.sysfs.stream import script
+
+        write(script().decode(), target)
+        return
     from simkit.formats.native.host import dump_host
     from simkit.model.merge import merge
 
@@ -79,7 +86,12 @@ def _read(source: str, reader: str | None) -> Host:
 
         return capture_local()
     if source.startswith("ssh://"):
-        raise InputError("capturing over SSH is not built yet", remedy="run `simkit capture -o node.yaml` there and copy the file")
+        from simkit.executors.remote import Remote
+        from simkit.formats.sysfs.reader import read_named
+        from simkit.formats.sysfs.stream import StreamFiles, script
+
+        remote = Remote.parse(source)
+        return read_named(StreamFiles(remote.run(script()), name=str(remote)), otherwise=remote.host)
     from simkit.formats.source import open_host
 
     return open_host(source, reader=reader)
