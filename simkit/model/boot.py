@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from simkit.model.capabilities import AcsBits
+from simkit.model.unknown import Unknown
 
 _REDIRECT = AcsBits.RR | AcsBits.CR | AcsBits.EC
 _NAMED = 0x7F
@@ -63,6 +64,11 @@ class BootParameters:
     amd_off: bool = False
     acs_override: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, cmdline: str | Unknown) -> BootParameters:
+        """Those of a command line; none where it is unknown."""
+        return cls.parse(cmdline) if isinstance(cmdline, str) else cls()
 
     @classmethod
     def parse(cls, cmdline: str) -> BootParameters:

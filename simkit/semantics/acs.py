@@ -40,8 +40,7 @@ class Isolation:
 
     def __post_init__(self) -> None:
         """Read the command line once."""
-        if isinstance(self.host.cmdline, str):
-            self._parameters = BootParameters.parse(self.host.cmdline)
+        self._parameters = BootParameters.of(self.host.cmdline)
 
     def enabled(self, function: Function) -> bool:
         """`pci_acs_enabled` for what grouping requires (`REQ_ACS_FLAGS`): quirk, then port type, then registers."""

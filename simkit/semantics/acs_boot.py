@@ -73,17 +73,18 @@ def rebooted(host: Host, *, kernel: str | Unknown, cmdline: str | Unknown) -> di
     Firmware's bits are those of now, except where Linux writes: what the running kernel added, or its command line named, may have
     been either way before. Such bits that decide are `Acs.unsure`. With an unknown release the rules of 6.1 and of 7.3 must agree.
     """
-    parameters = BootParameters.parse(cmdline) if isinstance(cmdline, str) else BootParameters()
+    parameters, running = BootParameters.of(cmdline), BootParameters.of(host.cmdline)
     found = kernels.release(kernel)
     releases = [found] if found else [kernels.OLDEST, kernels.NEWEST]
     driven = active(replace(host, cmdline=cmdline))
     requested = [driven] if is_known(driven) else [True, False]
+    asked_before = active(host) is not False
     made = {}
     for function in host.functions:
         acs = function.acs
         if not isinstance(acs, Acs) or not is_known(acs.capability) or not is_known(acs.control):
             continue
-        written = _written(host, function, acs)
+        written = _written(host, function, acs, running, requested=asked_before)
         ends = [
             boot_control(host, function, firmware, parameters=parameters, kernel=release, requested=asked)
             for firmware in (acs.control & ~written, acs.control | written)
@@ -97,12 +98,11 @@ def rebooted(host: Host, *, kernel: str | Unknown, cmdline: str | Unknown) -> di
     return made
 
 
-def _written(host: Host, function: Function, acs: Acs) -> AcsBits:
+def _written(host: Host, function: Function, acs: Acs, parameters: BootParameters, *, requested: bool) -> AcsBits:
     """The bits of control that the running kernel may have changed, so that firmware's are not known."""
     assert is_known(acs.capability)
-    parameters = BootParameters.parse(host.cmdline) if isinstance(host.cmdline, str) else BootParameters()
     written = acs.unsure
-    if active(host) is not False and not enabled_elsewhere(function):
+    if requested and not enabled_elsewhere(function):
         written |= REQUIRED_ACS | (AcsBits.TB if parameters.noats else AcsBits.NONE)
     for wish in (_first(host, function, parameters.disable_acs_redir), _first(host, function, parameters.config_acs)):
         written |= wish.mask if wish else AcsBits.NONE

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from simkit.model.address import Address
 from simkit.model.capabilities import PortType
-from simkit.model.function import Function, Kind
+from simkit.model.function import Function
 from simkit.model.host import Host
-from simkit.model.platform import PeerKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
+from simkit.semantics.peer_links import beside, linked
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PEERS = (PeerKind.NVLINK, PeerKind.XGMI)
 _NO_NODE, _UNKNOWN_NODE = -1, -2
 
 
@@ -115,20 +114,10 @@ def _same_node(host: Host, functions: Sequence[Function]) -> NDArray[np.bool_]:
 
 
 def _links_beside(host: Host, functions: Sequence[Address], classes: NDArray[np.uint8]) -> None:
-    """NVLink and xGMI: next to each other or through an NVSwitch NVL, through one other GPU NVB."""
-    linked: dict[Address, set[Address | None]] = {}
-    for link in host.peer_links:
-        if link.kind in _PEERS:
-            linked.setdefault(link.source, set()).add(link.target)
-            if link.target is not None:
-                linked.setdefault(link.target, set()).add(link.source)
-    ends = [(at, address, linked[address]) for at, address in enumerate(functions) if address in linked]
-    for at, address, mine in ends:
-        for other, target, theirs in ends:
-            if at == other:
-                continue
-            shared = mine & theirs
-            if target in mine or address in theirs or any(each is None or host[each].kind is Kind.NVSWITCH for each in shared):
-                classes[at, other] = min(classes[at, other], PeerClass.NVL)
-            elif shared:
-                classes[at, other] = min(classes[at, other], PeerClass.NVB)
+    """Where NVLink or xGMI is nearer than the tree."""
+    links = linked(host)
+    ends = [(at, address) for at, address in enumerate(functions) if address in links]
+    for at, address in ends:
+        for other, target in ends:
+            if at != other:
+                classes[at, other] = min(classes[at, other], beside(host, links, address, target))

@@ -31,8 +31,8 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     given = {function.address: function.iommu_group for function in host.functions if is_known(function.iommu_group)}
     whole = len(given) == len(host.functions) and any(number is not None for number in given.values())
     if whole:
-        differences = _differences(host, given)
         built = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
+        differences = _differences(host, built.members_of())
         return Grouping(kernels.name(host.kernel), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences)
     coarse = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
     fine = GroupBuilder(host, Isolation(host, optimistic=True), given).run() if coarse.isolation.consulted else coarse
@@ -53,9 +53,7 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
 
 
 def _stated(host: Host) -> tuple[Assumption, ...]:
-    found = []
-    if isinstance(host.cmdline, str):
-        found += [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.parse(host.cmdline).ignored]
+    found = [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.of(host.cmdline).ignored]
     if not is_known(active(host)):
         found.append(Assumption("an IOMMU driver is active (without one no function has a group)", "iommu", host.where("iommu")))
     caveat = kernels.caveat(host.kernel)
@@ -64,12 +62,11 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     return tuple(found)
 
 
-def _differences(host: Host, given: dict[Address, int | None]) -> tuple[Difference, ...]:
+def _differences(host: Host, reported: dict[Address, tuple[Address, ...]]) -> tuple[Difference, ...]:
     """Functions whose reported group lies outside what the rules allow: below the finest or above the coarsest possible one."""
     blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
     GroupBuilder = builder(host)  # noqa: N806 (a class)
     coarse, fine = (GroupBuilder(blank, Isolation(blank, optimistic=optimistic)).run().members_of() for optimistic in (False, True))
-    reported = GroupBuilder(host, Isolation(host, optimistic=False), given).run().members_of()
     return tuple(
         Difference(
             address,
@@ -77,7 +74,7 @@ def _differences(host: Host, given: dict[Address, int | None]) -> tuple[Differen
             coarse.get(address, ()),
             f"{address}: reported with {_list(reported, address)}, the rules put it with {_list(coarse, address)}",
         )
-        for address in sorted(given)
+        for address in (function.address for function in host.functions)
         if not set(fine.get(address, ())) <= set(reported.get(address, ())) <= set(coarse.get(address, ()))
     )
 

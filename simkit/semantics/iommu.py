@@ -18,7 +18,7 @@ def active(host: Host) -> bool | Unknown:
     """
     if host.iommu is IommuKind.NONE:
         return False
-    if isinstance(host.cmdline, str) and _off(host, BootParameters.parse(host.cmdline)):
+    if _off(host, BootParameters.of(host.cmdline)):
         return False
     return True if is_known(host.iommu) else Unknown(host.iommu.why)
 

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simkit.model.address import Address
-from simkit.model.function import Kind
 from simkit.model.host import Host
-from simkit.model.platform import PeerKind
 from simkit.model.route import PeerClass
 from simkit.semantics.class_matrix import class_matrix
+from simkit.semantics.peer_links import beside, linked
 from simkit.semantics.routes import route, tree_class
-
-_PEERS = (PeerKind.NVLINK, PeerKind.XGMI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +26,7 @@ def nearness(host: Host, a: Address, b: Address) -> PeerClass:
     """The class of a pair: NVL where NVLink or xGMI joins them (through an NVSwitch too), NVB through one other GPU, else by the tree."""
     if a == b:
         return PeerClass.LOC
-    return min(_beside(host, a, b), tree_class(host, host[a], host[b]))
-
-
-def _beside(host: Host, a: Address, b: Address) -> PeerClass:
-    mine, theirs = _linked(host, a), _linked(host, b)
-    if b in mine or a in theirs:
-        return PeerClass.NVL
-    shared = mine & theirs
-    if any(other is None or host[other].kind is Kind.NVSWITCH for other in shared):
-        return PeerClass.NVL
-    return PeerClass.NVB if shared else PeerClass.DIS
-
-
-def _linked(host: Host, address: Address) -> frozenset[Address | None]:
-    """What `address` has NVLink or xGMI to; None stands for a switch fabric that the source does not name."""
-    ends = [(link.source, link.target) for link in host.peer_links if link.kind in _PEERS]
-    return frozenset([target for source, target in ends if source == address] + [source for source, target in ends if target == address])
+    return min(beside(host, linked(host), a, b), tree_class(host, host[a], host[b]))
 
 
 def matrix(host: Host, functions: Sequence[Address]) -> P2p:
