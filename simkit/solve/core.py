@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
-from simkit.solve.cpsat import LIMIT, Assignment, Impossible, OutOfTime, decide
+from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem
 

@@ -5,15 +5,18 @@ One worker, a fixed seed and a limit on deterministic time, not on the clock: th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.model.address import Address
+from simkit.solve.assignment import Assignment
 from simkit.solve.encoding import Encoding
 from simkit.solve.greedy import guess
 from simkit.solve.labels import Label, What
-from simkit.solve.levels import Level, levels
+from simkit.solve.levels import ADDRESSES, Level, levels
+from simkit.solve.objective import figures, least
 from simkit.solve.problem import Problem
 from simkit.solve.room import at_most, ports
 
@@ -23,22 +26,11 @@ LIMIT = 30.0
 POLISH = 1.0
 """Deterministic time for each run that makes a plan better; where it does not suffice, the best found stands and says so."""
 
+ORDER = 0.05
+"""Deterministic time for putting equally good plans in order."""
+
 _WIDEST = 1 << 24
 """How large one weighted sum of levels may grow (its relaxation is solved in floating point); what is beyond is minimised in a further run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What the engine chose: functions by wish (one as often as virtual functions of it are wanted), cores and MiB by guest and node.
-
-    `levels` are the objective's parts by name, each minimal given the ones before it if `proven`.
-    """
-
-    chosen: dict[tuple[str, int], tuple[Address, ...]]
-    cores: dict[tuple[str, int], int]
-    memory: dict[tuple[str, int], int]
-    levels: tuple[tuple[str, int], ...] = ()
-    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +45,9 @@ class OutOfTime:
     limit: float
 
 
-def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimise: bool = True, limit: float = LIMIT) -> Assignment | Impossible | OutOfTime:
-    """Serve the active constraints and, if told to, optimise by `levels`, one after the other."""
+def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimise: bool = True, limit: float = LIMIT,
+           begin: Assignment | None = None) -> Assignment | Impossible | OutOfTime:
+    """Serve the active constraints and, if told to, optimise by `levels`, one after the other, from where `begin` stands."""
     from ortools.sat.python import cp_model
 
     encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
@@ -65,7 +58,7 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = limit
-    _hint_first(encoding)
+    _hint_first(encoding, begin or guess(problem, encoding.wanted()))
     solver.parameters.fix_variables_to_their_hinted_value = True
     status = solver.solve(encoding.model)
     solver.parameters.fix_variables_to_their_hinted_value = False
@@ -75,19 +68,21 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
         return Impossible()
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return OutOfTime(limit)
-    best = _read(encoding, solver, wanted)
+    best = _read(encoding, solver)
+    bounds = dict(least(problem)) if optimise else {}
     solution, proven = list(solver.response_proto.solution), True
-    solver.parameters.max_deterministic_time = min(limit, POLISH)
     for stage in _stages(wanted):
-        _hint(encoding, solution)
-        encoding.model.minimize(_weighted(stage))
-        status = solver.solve(encoding.model)
-        proven = proven and status == cp_model.OPTIMAL
-        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            best, solution = _read(encoding, solver, wanted), list(solver.response_proto.solution)
-        found = dict(best.levels)
-        for level in stage:
-            encoding.model.add(level.expression() <= found[level.name])
+        claimed = stage[0].name in bounds
+        if not (claimed and all(dict(best.levels)[level.name] == bounds[level.name] for level in stage)):
+            _hint(encoding, solution)
+            solver.parameters.max_deterministic_time = min(limit, POLISH if claimed else ORDER)
+            encoding.model.minimize(_weighted(stage))
+            status = solver.solve(encoding.model)
+            proven = proven and (status == cp_model.OPTIMAL or not claimed)
+            if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                best, solution = _read(encoding, solver), list(solver.response_proto.solution)
+        for level in stage if claimed else ():
+            encoding.model.add(level.expression() <= dict(best.levels)[level.name])
     return replace(best, proven=proven)
 
 
@@ -96,7 +91,7 @@ def _stages(wanted: list[Level]) -> list[list[Level]]:
     stages: list[list[Level]] = []
     width = _WIDEST
     for level in wanted:
-        if width * (level.most + 1) > _WIDEST:
+        if width * (level.most + 1) > _WIDEST or level.name == ADDRESSES:
             stages.append([])
             width = 1
         stages[-1].append(level)
@@ -120,23 +115,23 @@ def _limits(encoding: Encoding) -> None:
                 encoding.model.add(sum_of_ports <= most)
 
 
-def _read(encoding: Encoding, solver: Any, wanted: list[Level]) -> Assignment:
-    """The engine's answer in the model's words."""
+def _read(encoding: Encoding, solver: Any) -> Assignment:
+    """The engine's answer in the model's words, counted anew."""
     chosen: dict[tuple[str, int], tuple[Address, ...]] = {}
     for wish in encoding.wanted():
-        found = [address for address in wish.candidates for _ in range(solver.value(encoding.take[wish.guest, wish.index, address]))]
+        found = [address for address in wish.lots for _ in range(solver.value(encoding.take[wish.guest, wish.index, address]))]
         chosen[wish.guest, wish.index] = tuple(found)
-    figures = tuple((level.name, solver.value(level.expression())) for level in wanted)
-    return Assignment(chosen, _values(solver, encoding.cores), _values(solver, encoding.memory), figures)
+    made = Assignment(chosen, _values(solver, encoding.cores), _values(solver, encoding.memory))
+    return replace(made, levels=figures(encoding.problem, made))
 
 
-def _hint_first(encoding: Encoding) -> None:
+def _hint_first(encoding: Encoding, begin: Assignment) -> None:
     """Begin the first run at a guess."""
-    chosen, cores = guess(encoding.problem, encoding.wanted())
+    chosen = {key: Counter(lots) for key, lots in begin.chosen.items()}
     for (guest, index, address), variable in encoding.take.items():
         encoding.model.add_hint(variable, chosen[guest, index][address])
     for key, variable in encoding.cores.items():
-        encoding.model.add_hint(variable, cores[key])
+        encoding.model.add_hint(variable, begin.cores.get(key, 0))
 
 
 def _hint(encoding: Encoding, solution: Sequence[int]) -> None:

@@ -20,7 +20,7 @@ MEMORY_UNIT = 1 << 20
 
 @dataclass(slots=True)
 class Encoding:
-    """Variables and constraints: `take` by guest, request and function, `cores` and `memory` by guest and NUMA node."""
+    """Variables and constraints: `take` by guest, request and lot (how many of it), `cores` and `memory` by guest and NUMA node."""
 
     problem: Problem
     active: frozenset[Label]
@@ -43,7 +43,7 @@ class Encoding:
             elif wish.request.kind is Kind.GPU and wish.guest in leaning:
                 self._wanted.append(self.problem.open(wish))
         for wish in self._wanted:
-            for address in wish.candidates:
+            for address in wish.lots:
                 self._serving.setdefault((address, wish.request.share), []).append(wish)
 
     def build(self) -> None:
@@ -77,14 +77,14 @@ class Encoding:
         return Label(wish.guest, what, wish.index) in self.active
 
     def _count(self, wish: Wish) -> None:
-        for address in wish.candidates:
+        for address in wish.lots:
             key = (wish.guest, wish.index, address)
             self.take[key] = self.model.new_int_var(0, self.problem.room(wish, address), f"{wish.guest}.{wish.index}.{address}")
-        total = sum(self.take[wish.guest, wish.index, address] for address in wish.candidates)
+        total = sum(self.take[wish.guest, wish.index, address] for address in wish.lots)
         self.model.add(total == wish.request.count if self._on(wish, What.COUNT) else total <= self.most(wish))
 
     def used(self, wish: Wish, address: Address) -> Any:
-        """1 exactly where the wish takes at least one of a candidate."""
+        """1 exactly where the wish takes at least one of a lot."""
         key = (wish.guest, wish.index, address)
         if self.problem.room(wish, address) <= 1:
             return self.take[key]
@@ -103,19 +103,24 @@ class Encoding:
         bound = wish.request.peers
         if bound is None or not self._on(wish, What.PEERS):
             return
-        if bound < PeerClass.PIX:
-            for address in wish.candidates:
+        for address in wish.lots:
+            if self.within(wish, address) > bound:
                 self.model.add(self.take[wish.guest, wish.index, address] <= 1)
-        for a, b in combinations(wish.candidates, 2):
+        for a, b in combinations(wish.lots, 2):
             if self.problem.facts.nearness(a, b) > bound:
                 self.model.add(self.used(wish, a) + self.used(wish, b) <= 1)
 
+    def within(self, wish: Wish, address: Address) -> PeerClass:
+        """How near two of one lot are; two virtual functions of one device are PIX."""
+        lot = self.problem.lots[address]
+        return self.problem.facts.nearness(lot[0], lot[-1]) if len(lot) > 1 or wish.request.share is Share.VF else PeerClass.LOC
+
     def gpus_of(self, guest: str) -> dict[Address, list[Any]]:
-        """How many of each GPU a guest's requests take."""
+        """How many of each lot of GPUs a guest's requests take."""
         gpus: dict[Address, list[Any]] = {}
         for wish in self.wanted():
             if wish.guest == guest and wish.request.kind is Kind.GPU:
-                for address in wish.candidates:
+                for address in wish.lots:
                     gpus.setdefault(address, []).append(self.take[wish.guest, wish.index, address])
         return gpus
 
@@ -127,22 +132,26 @@ class Encoding:
         gpus = self.gpus_of(wish.guest)
         facts = self.problem.facts
         pairs = {(address, gpu): self.model.new_int_var(0, wish.request.count, "")
-                 for address in wish.candidates for gpu in gpus if facts.nearness(address, gpu) <= bound}
-        for address in wish.candidates:
+                 for address in wish.lots for gpu in gpus if facts.nearness(address, gpu) <= bound}
+        for address in wish.lots:
             self.model.add(sum(pair for (device, _), pair in pairs.items() if device == address) == self.take[wish.guest, wish.index, address])
         for gpu, taken in gpus.items():
             self.model.add(sum(pair for (_, mate), pair in pairs.items() if mate == gpu) <= sum(taken))
 
+    def taken(self, address: Address) -> list[Any]:
+        """How many of a lot each wish takes, as a whole."""
+        return [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.PF), ())]
+
     def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
-        """1 for each wish that takes (some of) a function."""
+        """1 for each wish that takes (some of) a lot."""
         return [self.used(wish, address) for wish in self._serving.get((address, share), ()) if guest is None or wish.guest == guest]
 
     def _exclusive(self) -> None:
         """A physical function goes to one wish, and then has no virtual functions to give."""
         for address in sorted({address for address, _ in self._serving}):
-            whole = self.takers(address, Share.PF)
+            whole = self.taken(address)
             if whole:
-                self.model.add(sum(whole) <= 1)
+                self.model.add(sum(whole) <= len(self.problem.lots[address]))
             parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.VF), ())]
             if parts:
                 total = len(self.problem.facts.virtual[address])
@@ -187,8 +196,8 @@ class Encoding:
             self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
 
     def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
-        """Each candidate of a guest's wishes with whether it is taken."""
+        """Each lot of a guest's wishes with whether some of it is taken."""
         for wish in self.wanted():
             if wish.guest == guest:
-                for address in wish.candidates:
+                for address in wish.lots:
                     yield address, self.used(wish, address)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from simkit.model.address import Address
 from simkit.model.capabilities import PortType, Sriov
@@ -18,8 +19,8 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Share, Topology, Workload
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
-from simkit.semantics.p2p import nearness
 from simkit.semantics.sriov import vf_address
+from simkit.solve.classes import Classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,16 @@ class Facts:
     virtual: dict[Address, tuple[int, ...]]
     shared: dict[Address, str]
     parents: frozenset[Address]
-    _classes: dict[tuple[Address, Address], PeerClass] = field(default_factory=dict, compare=False, repr=False)
+    _classes: Classes = field(compare=False, repr=False)
+    _tried: dict[tuple[tuple[Address, int], ...], tuple[dict[Address, tuple[int, ...]], dict[Address, str]]] = field(compare=False, repr=False)
 
     def nearness(self, a: Address, b: Address) -> PeerClass:
         """The class of a pair; two virtual functions of one device are PIX."""
-        if a == b:
-            return PeerClass.PIX
-        key = (a, b) if a < b else (b, a)
-        found = self._classes.get(key)
-        if found is None:
-            found = self._classes[key] = nearness(self.host, *key)
-        return found
+        return PeerClass.PIX if a == b else self._classes.of(a, b)
+
+    def alike(self, addresses: Sequence[Address]) -> bool:
+        """Whether these are equally near to each other, and any of them to every other function."""
+        return self._classes.uniform(addresses)
 
     def node(self, address: Address) -> int | None:
         """The NUMA node of a function, None where firmware or source do not tell."""
@@ -86,8 +86,15 @@ class Facts:
         return None if self.virtual.get(function.address) else f"the addresses of virtual functions of {function.address} are unknown or taken"
 
 
-def facts_of(workload: Workload, host: Host) -> Facts:
-    """Read the tables off a host; virtual functions as far as the workload could ask for them."""
+def facts_of(workload: Workload, host: Host, *, known: Facts | None = None) -> Facts:
+    """Read the tables off a host; virtual functions as far as the workload could ask for them. `known` are those of another workload on the same host."""
+    wanted = _wanted(workload, host)
+    if known is not None and known.host is host:
+        tried = tuple(wanted.items())
+        if tried not in known._tried:
+            known._tried[tried] = _virtual_functions(host, wanted)
+        virtual, shared = known._tried[tried]
+        return replace(known, virtual=virtual, shared=shared)
     grouping = groups(host)
     members = {address: tuple(other for other in group.functions if not host[other].is_bridge) for group in grouping.groups for address in group.functions}
     chain = {function.address: _chain(host, function) for function in host.functions if not function.is_bridge}
@@ -98,10 +105,10 @@ def facts_of(workload: Workload, host: Host) -> Facts:
     for gpu in host.of_kind(Kind.GPU):
         for switch in chain[gpu.address] if not gpu.is_vf else ():
             switches.setdefault(switch, []).append(gpu.address)
-    virtual, shared = _virtual_functions(workload, host)
+    virtual, shared = _virtual_functions(host, wanted)
     parents = frozenset(function.physfn for function in host.functions if function.physfn is not None)
     several = {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}
-    return Facts(host, grouping, members, chain, root, home, several, virtual, shared, parents)
+    return Facts(host, grouping, members, chain, root, home, several, virtual, shared, parents, Classes(host), {tuple(wanted.items()): (virtual, shared)})
 
 
 def _chain(host: Host, function: Function) -> tuple[Address, ...]:
@@ -116,20 +123,24 @@ def _root(host: Host, function: Function) -> Address:
     return top.address
 
 
-def _virtual_functions(workload: Workload, host: Host) -> tuple[dict[Address, tuple[int, ...]], dict[Address, str]]:
+def _wanted(workload: Workload, host: Host) -> dict[Address, int]:
+    """How many virtual functions could be asked of each physical one, in address order."""
+    requests = Counter(request for guest in workload.guests for request in guest.devices if request.share is Share.VF)
+    wanted: Counter[Address] = Counter()
+    for request, times in requests.items():
+        wanted.update({function.address: times * request.count for function in host.functions if request.fits(function) and not function.usage})
+    return dict(sorted(wanted.items()))
+
+
+def _virtual_functions(host: Host, wanted: dict[Address, int]) -> tuple[dict[Address, tuple[int, ...]], dict[Address, str]]:
     """Indices that could be handed out, each alone in its IOMMU group; where one would not be, why not."""
-    wanted: dict[Address, int] = {}
-    for request in (request for guest in workload.guests for request in guest.devices if request.share is Share.VF):
-        for function in host.functions:
-            if request.fits(function) and not function.usage:
-                wanted[function.address] = wanted.get(function.address, 0) + request.count
-    virtual = {address: tuple(_indices(host, host[address], wanted[address])) for address in sorted(wanted)}
+    virtual = {address: tuple(_indices(host, host[address], wanted[address])) for address in wanted}
     devices = tuple(GuestDevice(place, "", vf_of=address, vf_index=index) for address, indices in virtual.items() for index in indices
                     if is_known(place := vf_address(host, host[address], index)))
     if not devices:
         return virtual, {}
     trial = GuestPlan("trial", TeeKind.NONE, Topology.FLATTEN, 0, 0, (), devices, ())
-    after = outcome(Plan(workload, host, "", (trial,)))
+    after = outcome(Plan(Workload("trial", ()), host, "", (trial,)))
     group_of = {address: group for group in groups(after).groups for address in group.functions}
     shared: dict[Address, str] = {}
     for device in devices:

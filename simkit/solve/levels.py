@@ -1,4 +1,7 @@
-"""What makes one plan better than another, most important first. Knows no engine: it adds to what an encoding offers."""
+"""What makes one plan better than another, most important first, as sums over an encoding. Knows no engine.
+
+`simkit.solve.objective` counts the same of a given choice, without an engine.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import Any
 from simkit.model.address import Address
 from simkit.model.workload import GuestRequest, Share
 from simkit.solve.encoding import Encoding
+from simkit.solve.objective import AWAY, BROKEN, NODES, REACH, UNEVEN
 
-BROKEN, REACH, AWAY, NODES, UNEVEN, ADDRESSES = (
-    "switches left partly used", "switches, ports and NUMA nodes that guests' devices are spread over", "cores away from the guest's GPUs",
-    "NUMA nodes that cores come from without need", "cores on the fullest node of each guest", "ranks of addresses")
+ADDRESSES = "ranks of addresses"
+"""A mere order among plans that are equally good: tried for, never claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ def _broken(encoding: Encoding) -> Level:
     given = {gpu: _given(encoding, gpu) for gpu in sorted({gpu for gpus in facts.switches.values() for gpu in gpus})}
     terms = []
     for gpus in facts.switches.values():
-        takers = [given[gpu] for gpu in gpus]
-        if all(isinstance(taker, int) for taker in takers):
+        takers = [taker for gpu in gpus for taker in given[gpu]]
+        if not takers:
             continue
         some = encoding.positive(takers, len(gpus))
         every = encoding.model.new_bool_var("")
@@ -54,12 +57,14 @@ def _broken(encoding: Encoding) -> Level:
     return Level(BROKEN, tuple(terms), len(terms))
 
 
-def _given(encoding: Encoding, gpu: Address) -> Any:
-    """1 exactly where a guest has the GPU: as asked for, along with its group, or a virtual function of it."""
+def _given(encoding: Encoding, gpu: Address) -> list[Any]:
+    """Terms that count the GPU (and its lot) where a guest has it: as asked for, along with its group, or a virtual function of it."""
     members = encoding.problem.facts.members.get(gpu, ())
+    if len(encoding.problem.lots.get(gpu, ())) > 1:
+        return encoding.taken(gpu)
     takers = [encoding.owns(members[0], guest.name) for guest in encoding.problem.workload.guests] if members else []
     takers = [taker for taker in [*takers, *encoding.takers(gpu, Share.VF)] if not isinstance(taker, int)]
-    return encoding.positive(takers, len(takers)) if len(takers) > 1 else takers[0] if takers else 0
+    return [encoding.positive(takers, len(takers))] if len(takers) > 1 else takers
 
 
 def _reach(encoding: Encoding) -> Level:

@@ -1,4 +1,4 @@
-"""From what the engine chose to guests: virtual functions by index, companions, trees, CPUs."""
+"""From what was chosen to guests: functions of lots by address, virtual functions by index, companions, trees, CPUs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.unknown import is_known
 from simkit.model.workload import Share
 from simkit.semantics.sriov import vf_address
+from simkit.solve.assignment import Assignment
 from simkit.solve.because import because
-from simkit.solve.cpsat import Assignment
 from simkit.solve.problem import Problem
 from simkit.solve.processors import guest_nodes
 from simkit.solve.topology import tree
@@ -21,9 +21,10 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
     nodes = guest_nodes(problem, assignment)
     free = {address: list(indices) for address, indices in problem.facts.virtual.items()}
     number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions}
+    whole = {lot: list(addresses) for lot, addresses in problem.lots.items()}
     made, served = [], {}
     for guest in problem.workload.guests:
-        by_request = [list(_devices(problem, guest.name, index, assignment, free, number)) for index in range(len(guest.devices))]
+        by_request = [list(_devices(problem, guest.name, index, assignment, free, whole, number)) for index in range(len(guest.devices))]
         served[guest.name] = [[device.address for device in devices] for devices in by_request]
         asked_for = [device for devices in by_request for device in devices]
         devices = [*asked_for, *_companions(problem, sorted(device.address for device in asked_for if device.vf_of is None), number)]
@@ -34,12 +35,13 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
 
 
 def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, free: dict[Address, list[int]],
-             number: dict[Address, int | None]) -> Iterator[GuestDevice]:
-    """What serves one request; virtual functions take the next free index."""
+             whole: dict[Address, list[Address]], number: dict[Address, int | None]) -> Iterator[GuestDevice]:
+    """What serves one request: the next free function of each lot; virtual functions take the next free index."""
     virtual = problem.workload.guest(guest).devices[index].share is Share.VF
     for address in assignment.chosen[guest, index]:
         if not virtual:
-            yield GuestDevice(address, "", group=number[address])
+            own = whole[address].pop(0)
+            yield GuestDevice(own, "", group=number[own])
         else:
             which = free[address].pop(0)
             place = vf_address(problem.host, problem.host[address], which)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from simkit.errors import Fault, UnknownName
@@ -13,27 +14,33 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, Share, Workload
 from simkit.solve.facts import Facts, facts_of
 from simkit.solve.labels import Label, What
+from simkit.solve.lots import interchangeable
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One device request of one guest, and the functions that could serve it (for virtual functions, the physical ones)."""
+    """One device request of one guest, and the functions that could serve it (for virtual functions, the physical ones).
+
+    `lots` are the candidates counted: of those that stand for each other (`simkit.solve.lots`) only the lowest.
+    """
 
     guest: str
     index: int
     request: DeviceRequest
     candidates: tuple[Address, ...]
+    lots: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The tables. `nodes` are the NUMA nodes whose CPUs are known, as (number, whole cores, bytes or None)."""
+    """The tables. `nodes` are the NUMA nodes whose CPUs are known, as (number, whole cores, bytes or None); `lots` by their lowest function."""
 
     workload: Workload
     host: Host
     facts: Facts
     wishes: tuple[Wish, ...]
     nodes: tuple[tuple[int, int, int | None], ...]
+    lots: dict[Address, tuple[Address, ...]]
 
     @property
     def threads(self) -> int:
@@ -71,11 +78,12 @@ class Problem:
     def open(self, wish: Wish) -> Wish:
         """The same wish for any devices of its kind: neither pinned nor of a model."""
         request = replace(wish.request, model=None, pinned=())
-        return replace(wish, request=request, candidates=_candidates(self.host, self.facts, request))
+        candidates = _candidates(self.host, self.facts, request)
+        return replace(wish, request=request, candidates=candidates, lots=_counted(self.lots, candidates))
 
     def room(self, wish: Wish, address: Address) -> int:
-        """How often a candidate can serve a wish."""
-        return min(wish.request.count, len(self.facts.virtual.get(address, ()))) if wish.request.share is Share.VF else 1
+        """How often a lot can serve a wish."""
+        return min(wish.request.count, len(self.facts.virtual.get(address, ()) if wish.request.share is Share.VF else self.lots[address]))
 
     def place(self, label: Label) -> Place:
         """The line that states the constraint."""
@@ -86,8 +94,8 @@ class Problem:
         return self.workload.places.of(f"{path}/{key}")
 
 
-def build(workload: Workload, host: Host) -> Problem:
-    """Make the tables.
+def build(workload: Workload, host: Host, *, known: Facts | None = None) -> Problem:
+    """Make the tables; `known` are those of another workload on the same host.
 
     Raises:
         UnknownName: pinned functions are not there.
@@ -97,13 +105,23 @@ def build(workload: Workload, host: Host) -> Problem:
                    for guest in workload.guests for index, request in enumerate(guest.devices) for address in request.pinned if address not in host)
     if faults:
         raise UnknownName(f"{workload.name} names devices that are not there", faults=faults)
-    facts = facts_of(workload, host)
-    wishes = tuple(Wish(guest.name, index, request, _candidates(host, facts, request))
+    facts = facts_of(workload, host, known=known)
+    served: dict[DeviceRequest, tuple[Address, ...]] = {}
+    for request in (request for guest in workload.guests for request in guest.devices):
+        for each in (request, replace(request, model=None, pinned=())):
+            key = replace(each, count=1, peers=None, near=None)
+            served[each] = served[key] = served[key] if key in served else _candidates(host, facts, key)
+    lots = interchangeable(facts, served)
+    wishes = tuple(Wish(guest.name, index, request, served[request], _counted(lots, served[request]))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)
     nodes = tuple((node.id, len(node.cpus) // threads, node.memory_bytes if is_known(node.memory_bytes) else None)
                   for node in host.numa_nodes if is_known(node.cpus) and len(node.cpus))
-    return Problem(workload, host, facts, wishes, nodes)
+    return Problem(workload, host, facts, wishes, nodes, lots)
+
+
+def _counted(lots: dict[Address, tuple[Address, ...]], candidates: Iterable[Address]) -> tuple[Address, ...]:
+    return tuple(address for address in candidates if address in lots)
 
 
 def _candidates(host: Host, facts: Facts, request: DeviceRequest) -> tuple[Address, ...]:

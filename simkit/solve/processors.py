@@ -9,7 +9,7 @@ from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.unknown import is_known
 from simkit.model.workload import GuestRequest
-from simkit.solve.cpsat import Assignment
+from simkit.solve.assignment import Assignment
 from simkit.solve.problem import Problem
 
 _MIB, _GIB = 1 << 20, 1 << 30

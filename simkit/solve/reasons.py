@@ -13,8 +13,8 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, Share
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
 from simkit.solve.answer import Reason
+from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
-from simkit.solve.cpsat import Assignment
 from simkit.solve.labels import Label, What, describe, listed, noun
 from simkit.solve.naming import guests
 from simkit.solve.problem import Problem, Wish

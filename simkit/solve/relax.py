@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 
-from simkit.model.host import Host
 from simkit.model.workload import Workload
 from simkit.solve.answer import Relaxation
+from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
 from simkit.solve.changes import Change, Ladder, ladders, without
 from simkit.solve.core import feasible, minimal_core
-from simkit.solve.cpsat import Assignment, OutOfTime
+from simkit.solve.cpsat import OutOfTime
+from simkit.solve.facts import Facts
 from simkit.solve.labels import Label
 from simkit.solve.problem import Problem, build
 
@@ -26,12 +27,12 @@ _QUESTION = 2.0
 """Deterministic time for one question; one that needs more is taken not to help."""
 
 
-def relaxations(workload: Workload, host: Host, core: Sequence[Label], *, seed: int = 0) -> tuple[Relaxation, ...]:
+def relaxations(workload: Workload, facts: Facts, core: Sequence[Label], *, seed: int = 0) -> tuple[Relaxation, ...]:
     """Changes of what the core names, least cost first, the smallest of each kind; several together only where no single one helps.
 
     Where none of these helps, or looking for them would take too long, the guests to leave out, one after the other.
     """
-    search = _Search(host, seed)
+    search = _Search(facts, seed)
     for change in search.changes(workload, core, _MOST_TOGETHER):
         search.found.setdefault(change.text, change)
     if not search.found and (last := search.stripped(workload)) is not None:
@@ -44,8 +45,8 @@ class _Spent(Exception):
 
 
 class _Search:
-    def __init__(self, host: Host, seed: int) -> None:
-        self.host, self.seed, self.left = host, seed, _BUDGET
+    def __init__(self, facts: Facts, seed: int) -> None:
+        self.facts, self.seed, self.left = facts, seed, _BUDGET
         self.found: dict[str, Change] = {}
 
     def changes(self, workload: Workload, core: Sequence[Label], most: int) -> list[Change]:
@@ -57,12 +58,12 @@ class _Search:
 
     def holds(self, workload: Workload) -> bool:
         """Whether all of a workload is feasible."""
-        problem = build(workload, self.host)
+        problem = build(workload, self.facts.host, known=self.facts)
         return self._feasible(problem, problem.labels())
 
     def mends(self, workload: Workload, core: Sequence[Label]) -> bool:
         """Whether what the core asks for is feasible, all else aside."""
-        problem = build(workload, self.host)
+        problem = build(workload, self.facts.host, known=self.facts)
         among = set(core)
         return self._feasible(problem, [label for label in problem.labels() if label in among])
 
@@ -104,7 +105,7 @@ class _Search:
             first = _first(ladder, lambda changed: self.mends(changed, core))
             if first is None:
                 continue
-            problem = build(first.workload, self.host)
+            problem = build(first.workload, self.facts.host, known=self.facts)
             following, _ = minimal_core(problem, problem.labels(), seed=self.seed)
             then = min(self._changes(first.workload, following, most), key=lambda change: change.cost, default=None)
             if then is not None:
@@ -118,7 +119,7 @@ class _Search:
         dropped: list[str] = []
         left: Workload | None = workload
         while left is not None:
-            problem = build(left, self.host)
+            problem = build(left, self.facts.host, known=self.facts)
             answer = feasible(problem, problem.labels(), seed=self.seed, limit=_QUESTION)
             if isinstance(answer, OutOfTime):
                 return None

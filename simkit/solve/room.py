@@ -58,7 +58,7 @@ def _devices(encoding: Encoding, guest: GuestRequest) -> dict[Address, tuple[lis
     groups: dict[Address, None] = {}
     for wish in encoding.wanted():
         if wish.guest == guest.name:
-            for address in wish.candidates:
+            for address in wish.lots:
                 found.setdefault(address, ([], [], 0))[0].append(encoding.take[wish.guest, wish.index, address])
                 if wish.request.share is Share.PF:
                     groups[facts.members[address][0]] = None

@@ -1,8 +1,9 @@
-"""`solve`: counting, then CP-SAT, then a checker that shares no code with either."""
+"""`solve`: counting, a guess, CP-SAT where that is not enough; then a checker that shares no code with any of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from simkit.errors import Fault, SimkitError
 from simkit.model.function import Kind
@@ -17,12 +18,14 @@ from simkit.model.workload import Workload
 from simkit.semantics.fingerprint import fingerprint
 from simkit.semantics.placement import check
 from simkit.solve.answer import Answer, Infeasible, Planned, Undecided
+from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
 from simkit.solve.core import minimal_core
-from simkit.solve.cpsat import LIMIT, Assignment, Impossible, OutOfTime, decide
+from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
+from simkit.solve.greedy import guess
 from simkit.solve.labels import listed
-from simkit.solve.levels import AWAY, BROKEN
 from simkit.solve.naming import guests
+from simkit.solve.objective import AWAY, BROKEN, figures, least
 from simkit.solve.problem import Problem, build
 from simkit.solve.processors import cores
 from simkit.solve.reasons import reasons
@@ -46,7 +49,16 @@ def solve(workload: Workload, host: Host, *, seed: int = 0, limit: float = LIMIT
     """
     problem = build(workload, host)
     labels = problem.labels()
-    answer = Impossible() if contradiction(problem, labels) else decide(problem, labels, seed=seed, limit=limit)
+    if contradiction(problem, labels):
+        answer: Assignment | Impossible | OutOfTime = Impossible()
+    else:
+        guessed = guess(problem, problem.wishes)
+        if _complete(problem, guessed) and figures(problem, guessed) == least(problem):
+            guessed = replace(guessed, levels=figures(problem, guessed))
+            plan = _plan(problem, guessed)
+            if not check(plan):
+                return Planned(plan, tuple(_because(problem, guessed)))
+        answer = decide(problem, labels, seed=seed, limit=limit, begin=guessed)
     match answer:
         case OutOfTime():
             return Undecided(f"CP-SAT found neither a plan nor a contradiction within {answer.limit:g} units of deterministic time")
@@ -56,18 +68,18 @@ def solve(workload: Workload, host: Host, *, seed: int = 0, limit: float = LIMIT
             if not proven:
                 return Undecided(f"these cannot hold together, but CP-SAT's limit of {limit:g} was hit before the fewest were found: "
                                  + "; ".join(reason.text for reason in told))
-            return Infeasible(told, relaxations(workload, host, core, seed=seed))
+            return Infeasible(told, relaxations(workload, problem.facts, core, seed=seed))
     return _planned(problem, answer)
 
 
+def _complete(problem: Problem, guessed: Assignment) -> bool:
+    served = all(len(guessed.chosen[wish.guest, wish.index]) == wish.request.count for wish in problem.wishes)
+    return served and all(sum(guessed.cores[guest.name, number] for number, _, _ in problem.nodes) * problem.threads >= guest.cpus
+                          for guest in problem.workload.guests if problem.nodes)
+
+
 def _planned(problem: Problem, answer: Assignment) -> Planned:
-    made = guests(problem, answer)
-    least = "each part of the objective is least, given the ones before it"
-    engine = least if answer.proven else "feasible; the limit was hit before the objective was proven least"
-    figures = (("devices", sum(len(guest.devices) for guest in made)), ("guests", len(made)))
-    again = "devices, groups, classes, CPUs, memory and guest trees are as asked for, derived again from the host"
-    certificates = (Certificate("CP-SAT", engine, answer.levels), Certificate("simkit.semantics.placement", again, figures))
-    plan = Plan(problem.workload, problem.host, fingerprint(problem.host), made, (), tuple(_assumptions(problem, made)), certificates)
+    plan = _plan(problem, answer)
     faults = check(plan)
     if faults:
         remedy = "please report this with the workload and host"
@@ -75,18 +87,28 @@ def _planned(problem: Problem, answer: Assignment) -> Planned:
     return Planned(plan, tuple(_because(problem, answer)))
 
 
+def _plan(problem: Problem, answer: Assignment) -> Plan:
+    made = guests(problem, answer)
+    shown = "each part of the objective is least, given the ones before it"
+    engine = shown if answer.proven else "feasible; the limit was hit before the objective was proven least"
+    counted = (("devices", sum(len(guest.devices) for guest in made)), ("guests", len(made)))
+    again = "devices, groups, classes, CPUs, memory and guest trees are as asked for, derived again from the host"
+    certificates = (Certificate(answer.by, engine, answer.levels), Certificate("simkit.semantics.placement", again, counted))
+    return Plan(problem.workload, problem.host, fingerprint(problem.host), made, (), tuple(_assumptions(problem, made)), certificates)
+
+
 def _because(problem: Problem, answer: Assignment) -> Iterator[str]:
-    figures = dict(answer.levels)
-    least = "the least possible" if answer.proven else "the least found"
-    if BROKEN in figures:
-        broken = figures[BROKEN]
-        some = f"{broken} {'switch is' if broken == 1 else 'switches are'} left partly used, {least}"
+    counts = dict(answer.levels)
+    shown = "the least possible" if answer.proven else "the least found"
+    if problem.facts.switches and any(request.kind is Kind.GPU for guest in problem.workload.guests for request in guest.devices):
+        broken = counts[BROKEN]
+        some = f"{broken} {'switch is' if broken == 1 else 'switches are'} left partly used, {shown}"
         yield some if broken else "no switch is left partly used"
-    if AWAY in figures:
-        away = figures[AWAY]
+    if problem.nodes and any(guest.devices for guest in problem.workload.guests):
+        away = counts[AWAY]
         every = all(any(request.kind is Kind.GPU for request in guest.devices) for guest in problem.workload.guests)
         homes = "GPUs" if every else "GPUs or devices"
-        some = f"{'' if answer.proven else 'at most '}{away * problem.threads} CPUs are away from their guest's {homes}, {least}"
+        some = f"{'' if answer.proven else 'at most '}{away * problem.threads} CPUs are away from their guest's {homes}, {shown}"
         yield some if away else f"every CPU is on a NUMA node of its guest's {homes}"
     if not answer.proven:
         yield "the engine's limit was hit: there may be a better plan"

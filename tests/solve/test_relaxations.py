@@ -7,6 +7,7 @@ from simkit.formats.source import open_host, open_workload
 from simkit.model.workload import Workload
 from simkit.solve import relax
 from simkit.solve.answer import Infeasible, Planned
+from simkit.solve.problem import build
 from simkit.solve.solve import solve
 
 
@@ -29,7 +30,7 @@ def test_a_guest_that_fits_after_all_stays() -> None:
     """Of those left out one after the other, none could stay, though small ones went first."""
     host = open_host("hgx-h100")
     many = workload(*(f"g{number}: {{devices: [{{kind: gpu, count: {7 if number < 4 else 1}}}]}}" for number in range(9)))
-    change = relax._Search(host, 0).stripped(many)
+    change = relax._Search(build(many, host).facts, 0).stripped(many)
     assert change is not None
     assert isinstance(solve(change.workload, host), Planned)
     for guest in many.guests:
