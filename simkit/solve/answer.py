@@ -26,10 +26,16 @@ class Relaxation:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan that an independent checker has replayed; `because` says what was weighed."""
+    """Plans that an independent checker has replayed, one for each host that has guests; `because` says what was weighed."""
 
-    plan: Plan
+    plans: tuple[Plan, ...]
     because: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan, where there is one host."""
+        (plan,) = self.plans
+        return plan
 
 
 @dataclass(frozen=True, slots=True)
