@@ -31,6 +31,7 @@ class Rule(StrEnum):
 
     ALIAS = "pci_for_each_dma_alias"
     ACS_PATH = "pci_acs_path_enabled"
+    MAKER = "pci_real_dma_dev"
     ALIAS_ON_BUS = "get_pci_alias_group"
     SLOT = "get_pci_function_alias_group"
     BUS = "pci_bus_isolated"
@@ -42,7 +43,8 @@ class Rule(StrEnum):
 _SENTENCES = {
     Rule.ALIAS: "requests carry the requester id of bridge {0}",
     Rule.ACS_PATH: "{0}, on the way up, does not isolate (ACS SV, RR, CR, UF)",
-    Rule.ALIAS_ON_BUS: "{0} and {1} use one requester id (a quirk of the device)",
+    Rule.MAKER: "requests carry the requester id of {0}, whose driver made the PCI domain (Intel VMD)",
+    Rule.ALIAS_ON_BUS: "{0} and {1} use one requester id (a quirk of the device, or firmware says so)",
     Rule.SLOT: "{0} and {1} are functions of one slot without ACS between them",
     Rule.BUS: "what is below {0} is not kept apart",
     Rule.REACHABLE: "{0} reaches {1}, or uses one requester id with it",

@@ -11,6 +11,7 @@ from simkit.model.function import Function, Kind
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.platform import Cpu, IommuKind, PeerLink, Tee
+from simkit.model.scope import IommuScope, MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown
 
 _NEAR = 8
@@ -23,6 +24,8 @@ class Host:
     `functions` is None-free and complete as far as the source reaches; `elided` says that the source leaves out ports between
     (NCCL's XML shows one function a switch), so that a parent is the nearest known ancestor and nothing is known of the rest.
     `kernel` is `uname -r`, `cmdline` the kernel command line. `assumed` are sentences that the source itself marks as not measured.
+    `iommu_scopes` is what firmware's tables put under IOMMUs, empty where there is no such table; `made_buses` are the root buses that a function's
+    driver made.
 
     Raises:
         InconsistentHost: on construction, with every fault: address twice, unknown parent, cycle, physical function missing.
@@ -39,6 +42,8 @@ class Host:
     cmdline: str | Unknown = UNKNOWN
     elided: bool = False
     assumed: tuple[str, ...] = ()
+    iommu_scopes: tuple[IommuScope, ...] | Unknown = UNKNOWN
+    made_buses: tuple[MadeBus, ...] = ()
     places: Places = field(default_factory=Places, compare=False, repr=False)
     _by_address: dict[Address, Function] = field(init=False, compare=False, repr=False)
     _children: dict[Parent, tuple[Function, ...]] = field(init=False, compare=False, repr=False)
@@ -62,6 +67,14 @@ class Host:
         for first, second in zip(self.functions, self.functions[1:], strict=False):
             if first.address == second.address:
                 yield Fault(f"address {first.address} is there twice", where[first.address], "keep one of them")
+        buses = [made.bus for made in self.made_buses]
+        for made in self.made_buses:
+            if made.function not in self._by_address:
+                yield Fault(f"{made.bus} was made by the driver of {made.function}, which is not there", str(self.places.of("made_buses")),
+                            "add the function or correct it")
+            elif made.function.domain == made.bus.domain or buses.count(made.bus) > 1:
+                yield Fault(f"{made.bus} cannot be made by the driver of {made.function}" if buses.count(made.bus) == 1 else f"{made.bus} was made twice",
+                            str(self.places.of("made_buses")), "a driver makes a root bus in a domain of its own, once")
         sound: set[Address] = set()
         for function in self.functions:
             if isinstance(function.parent, Address) and function.parent not in self._by_address:

@@ -14,9 +14,10 @@ from simkit.model.host import Host
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.platform import PeerLink
+from simkit.model.scope import MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
-_OWN = ("cpu", "iommu", "tees", "kernel", "cmdline")
+_OWN = ("cpu", "iommu", "tees", "kernel", "cmdline", "iommu_scopes")
 _IN_HEX = frozenset({"vendor_id", "device_id", "class_code", "revision", "subsystem", "base", "vf_device_id"})
 _SILENT = frozenset({"name", "usage"})
 """Wordings: two sources that word them differently do not disagree."""
@@ -164,7 +165,7 @@ class _Pair:
         return Host(
             first.name, (*functions, *added), self._nodes(), facts["cpu"], facts["iommu"], facts["tees"], self._links(), facts["kernel"], facts["cmdline"],
             elided=(first.elided and second.elided) or (second.elided and bool(added)) or (first.elided and not ours.keys() <= theirs.keys()),
-            assumed=assumed, places=Places(self.places, root=first.places.root))
+            assumed=assumed, iommu_scopes=facts["iommu_scopes"], made_buses=self._made_buses(), places=Places(self.places, root=first.places.root))
 
     def _function(self, ours: Function, theirs: Function | None) -> Function:
         if theirs is None:
@@ -193,6 +194,14 @@ class _Pair:
         for node in others.values():
             self._take(f"numa_nodes/{node.id}")
         return tuple(sorted([*nodes, *others.values()], key=lambda node: node.id) if others else nodes)
+
+    def _made_buses(self) -> tuple[MadeBus, ...]:
+        """By root bus; those that only one source tells of are kept."""
+        ours = {made.bus: made for made in self.first.made_buses}
+        for other in self.second.made_buses:
+            if ours.setdefault(other.bus, other) != other:
+                self._note(f"made_buses/{other.bus}", ours[other.bus].function, other.function)
+        return tuple(sorted(ours.values(), key=lambda made: made.bus))
 
     def _links(self) -> tuple[PeerLink, ...]:
         """The first one's, and those between ends of which it has none of that kind."""

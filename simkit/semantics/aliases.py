@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from simkit.model.address import Address
 from simkit.model.capabilities import PortType
 from simkit.model.function import Function
+from simkit.model.host import Host
 from simkit.model.unknown import Unknown
 from simkit.semantics.acs import Isolation
 
@@ -36,3 +38,37 @@ def alias_bridges(isolation: Isolation, function: Function) -> Iterator[Function
                 yield bridge
         elif kind not in _TRANSPARENT:
             yield bridge
+
+
+_INTEL, FIRST_MADE_DOMAIN = 0x8086, 0x10000
+_VMD = frozenset({0x201D, 0x28C0, 0x28C1, 0x467F, 0x4C3D, 0xA77F, 0x7D0B, 0xAD0B, 0x9A0B, 0xB60B, 0xB06F, 0xB07F, 0xD70B, 0xD73B})
+"""`vmd_ids` (drivers/pci/controller/vmd.c) of 7.3; 6.1 has eight of them."""
+
+
+def dma_function(host: Host, function: Function) -> Function:
+    """Whose requester id is on the requests of `function`: `pci_real_dma_dev` (arch/x86/pci/common.c), the same in 6.1 and 7.3.
+
+    Itself, or Intel's VMD, whose driver made the domain that `function` lies in. A source that does not tell which VMD made which domain
+    gets them paired in order, the way the driver numbers domains: from 0x10000 up, each VMD the next that is free.
+    """
+    if function.address.domain < FIRST_MADE_DOMAIN and not host.made_buses:
+        return function
+    told = {(made.bus.domain, made.bus.bus): made.function for made in host.made_buses}
+    bus = host.root_bus(function)
+    if (bus.domain, bus.bus) in told:
+        return host[told[bus.domain, bus.bus]]
+    known = {made.bus.domain: made.function for made in host.made_buses}
+    if bus.domain in known:
+        return host[known[bus.domain]]
+    guessed = guessed_makers(host)
+    return host[guessed[bus.domain]] if bus.domain in guessed else function
+
+
+def guessed_makers(host: Host) -> dict[int, Address]:
+    """To each domain of which nobody says who made it, the VMD that is its by order; none where there are not as many of either."""
+    taken = {made.function for made in host.made_buses}
+    told = {made.bus.domain for made in host.made_buses}
+    domains = sorted({bus.domain for bus in host.root_buses if bus.domain >= FIRST_MADE_DOMAIN} - told)
+    makers = [function.address for function in host.functions
+              if function.vendor_id == _INTEL and function.device_id in _VMD and function.address not in taken and not function.is_vf]
+    return dict(zip(domains, makers, strict=True)) if domains and len(domains) == len(makers) else {}

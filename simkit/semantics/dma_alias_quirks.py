@@ -1,7 +1,7 @@
 """Devices that use requester ids besides their own: the fixups that call `pci_add_dma_alias` (drivers/pci/quirks.c), the same in 6.1, 6.12 and 7.3.
 
-Not modelled, as no configuration register shows it: Microsemi Switchtec NTB, whose ids are in its own memory, and Intel VMD, below
-which devices use the id of the VMD (`pci_real_dma_dev`). From source only: no device of these was seen on a kernel here.
+The ids that Switchtec's bridges between hosts use are in their own memory, which no register of config space shows (`hidden_aliases`).
+From source only: no device of these was seen on a kernel here.
 """
 
 from __future__ import annotations
@@ -42,3 +42,27 @@ def explicit_aliases(function: Function) -> frozenset[int]:
         return _NTB[ids]
     fixed = _FIXED.get((*ids, *function.subsystem)) if isinstance(function.subsystem, tuple) else None
     return frozenset({fixed}) if fixed is not None else frozenset()
+
+
+def _ids(text: str) -> frozenset[int]:
+    return frozenset(int(word, 16) for word in text.split())
+
+
+_BRIDGE_OTHER = 0x0680
+_SWITCHTEC = {
+    0x11F8: _ids(
+        "8531 8532 8533 8534 8535 8536 8541 8542 8543 8544 8545 8546 8551 8552 8553 8554 8555 8556 8561 8562 8563 8564 8565 8566 8571 8572 8573 8574 8575 8576 "
+        "4000 4084 4068 4052 4036 4028 4100 4184 4168 4152 4136 4128 4200 4284 4268 4252 4236 4228 4352 4336 4328 4452 4436 4428 4552 4536 4528 "
+        "5000 5084 5068 5052 5036 5028 5100 5184 5168 5152 5136 5128 5200 5284 5268 5252 5236 5228 5300 5384 5368 5352 5336 5328 "
+        "5400 5484 5468 5452 5436 5428 5500 5584 5568 5552 5536 5528"
+    ),
+    0x1055: _ids("1001 1002 1003 1004 1005 1006 1008"),
+}
+"""Microsemi's and Microchip's switches (`quirk_switchtec_ntb_dma_alias`), 97 and 7 of 7.3; 6.1 and 6.12 lack 1055:1008."""
+
+
+def hidden_aliases(function: Function) -> bool:
+    """Whether Linux reads from the device's memory at boot which ids of its bus it uses: a Switchtec bridge between hosts, of class 0680."""
+    if not is_known(function.vendor_id) or not is_known(function.device_id) or not is_known(function.class_code):
+        return False
+    return function.class_code >> 8 == _BRIDGE_OTHER and function.device_id in _SWITCHTEC.get(function.vendor_id, ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from simkit.model.host import Host
+from simkit.model.unknown import is_known
 
 
 def fingerprint(host: Host) -> str:
@@ -12,4 +13,6 @@ def fingerprint(host: Host) -> str:
     lines = [repr(host.cpu), repr(host.iommu), repr(host.tees), repr(host.kernel), repr(host.cmdline)]
     lines += [repr(node) for node in host.numa_nodes] + sorted(repr(link) for link in host.peer_links)
     lines += [repr(function) for function in host.functions]
+    lines += [repr(scope) for scope in host.iommu_scopes] if is_known(host.iommu_scopes) else []
+    lines += [repr(made) for made in host.made_buses]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

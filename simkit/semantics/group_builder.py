@@ -16,11 +16,17 @@ from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown, is_known
 from simkit.semantics.acs import Isolation
-from simkit.semantics.aliases import alias_bridges
-from simkit.semantics.dma_alias_quirks import explicit_aliases
+from simkit.semantics.aliases import alias_bridges, dma_function
+from simkit.semantics.dma_alias_quirks import explicit_aliases, hidden_aliases
+from simkit.semantics.iommu_scope import firmware_alias, translated
 
 Joined = tuple[Because, Address]
 _IOMMU_CLASS = 0x0806
+_EVERY_DEVFN = frozenset(range(256))
+_IN_MEMORY = Unknown(
+    "they stand in its own memory (BAR 0), not in config space; the groups that Linux made tell (/sys/kernel/iommu_groups), "
+    "or `Proxy ID` lines of its log with dyndbg='file drivers/pci/quirks.c +p'"
+)
 _LEFT_OUT = Unknown("NCCL's XML shows no root ports")
 
 
@@ -48,7 +54,7 @@ class GroupBuilder:
         functions = tuple(self.host.in_scan_order()) if self.only is None else self.only
         for function in functions:
             self._slots.setdefault(function.address.slot, []).append(function)
-            if aliases := explicit_aliases(function):
+            if aliases := self._ids_besides(function):
                 self._aliases.setdefault((function.address.domain, function.address.bus), {})[function.address] = aliases
         numbers = {number: index for index, number in enumerate(sorted({number for number in self.given.values() if number is not None}))}
         self.group_of = {address: numbers[number] for address, number in self.given.items() if number is not None}
@@ -56,7 +62,7 @@ class GroupBuilder:
         for function in functions:
             if function.address in self.given or self._without_group(function):
                 continue
-            found = self._join(function)
+            found = self._through_maker(function) or self._join(function)
             if found is None:
                 self.group_of[function.address] = self._following
                 self._following += 1
@@ -66,8 +72,28 @@ class GroupBuilder:
         return self
 
     def _without_group(self, function: Function) -> bool:
-        """AMD's IOMMU function is outside its own scope (drivers/iommu/amd/init.c; seen on booted kernels)."""
-        return self.host.iommu is IommuKind.AMD and is_known(function.class_code) and function.class_code >> 8 == _IOMMU_CLASS
+        """Out of every IOMMU's scope, as AMD's IOMMU function is of its own (drivers/iommu/amd/init.c; seen on booted kernels)."""
+        if self.host.iommu is IommuKind.AMD and is_known(function.class_code) and function.class_code >> 8 == _IOMMU_CLASS:
+            return True
+        if translated(self.host, function) is False:
+            return True
+        maker = dma_function(self.host, function)
+        return maker is not function and maker.address not in self.group_of
+
+    def _through_maker(self, function: Function) -> Joined | None:
+        """What lies in a domain that Intel's VMD made is visited as the VMD itself, whose group is there already."""
+        maker = dma_function(self.host, function)
+        return None if maker is function else (Because(Rule.MAKER, (maker.address,)), maker.address)
+
+    def _ids_besides(self, function: Function) -> frozenset[int]:
+        """`dma_alias_mask`: by the device's quirk and, on AMD, by firmware. What only the device's memory tells is every id of the bus, or none."""
+        found = explicit_aliases(function)
+        if hidden_aliases(function) and self._on_bus(function):
+            what = f"which requester ids of its bus {function.address} uses besides its own (quirk_switchtec_ntb_dma_alias)"
+            if not self.isolation.guess(f"{function.path}/dma_aliases", what, _IN_MEMORY):
+                found |= _EVERY_DEVFN
+        alias = firmware_alias(self.host, function)
+        return found if alias is None else found | {alias}
 
     def _join(self, function: Function) -> Joined | None:
         """The places where an existing group is found, in the kernel's order: why, and whose group it is."""

@@ -11,6 +11,7 @@ from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, is_known
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
+from simkit.semantics.aliases import FIRST_MADE_DOMAIN, dma_function, guessed_makers
 from simkit.semantics.group_rework import builder
 from simkit.semantics.iommu import active
 from simkit.semantics.possible import count, deciding, possible
@@ -56,6 +57,12 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     found = [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.of(host.cmdline).ignored]
     if not is_known(active(host)):
         found.append(Assumption("an IOMMU driver is active (without one no function has a group)", "iommu", host.where("iommu")))
+    if guessed := guessed_makers(host):
+        pairs = ", ".join(f"{domain:04x} {maker}" for domain, maker in guessed.items())
+        found.append(Assumption(f"nobody says which VMD made which PCI domain: paired in order ({pairs})", "made_buses", host.where("made_buses")))
+    elif lost := sorted({str(bus) for bus in host.root_buses if dma_function(host, host.children(bus)[0]).address.domain >= FIRST_MADE_DOMAIN}):
+        text = f"no VMD is known that made {', '.join(lost)}: functions there are taken to use ids of their own, below a VMD they would use its"
+        found.append(Assumption(text, "made_buses", host.where("made_buses")))
     caveat = kernels.caveat(host.kernel)
     if caveat:
         found.append(Assumption(caveat, "kernel", host.where("kernel")))

@@ -11,12 +11,14 @@ _X86 = ("x86_64", "i686")
 
 
 def active(host: Host) -> bool | Unknown:
-    """Whether functions get IOMMU groups: by the IOMMU that the host has, unless its command line turns that one off.
+    """Whether functions get IOMMU groups: by the IOMMU that the host has, or none in firmware's tables, unless its command line turns that one off.
 
     `no_iommu` (`iommu=off`, x86), `dmar_disabled` (`intel_iommu=off`), `amd_iommu_disabled` (`amd_iommu=off`). Not modelled: platforms
     that insist on it (`dmar_platform_optin`), and kernels built without `INTEL_IOMMU_DEFAULT_ON`, which want `intel_iommu=on`.
     """
     if host.iommu is IommuKind.NONE:
+        return False
+    if host.iommu_scopes == () and not is_known(host.iommu):
         return False
     if _off(host, BootParameters.of(host.cmdline)):
         return False

@@ -13,6 +13,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
+from simkit.model.scope import IdRange, IommuScope, MadeBus, ScopePath
 from simkit.model.unknown import UNKNOWN
 
 T = TypeVar("T")
@@ -120,4 +121,26 @@ def hosts(draw: Callable[[st.SearchStrategy[Any]], Any], *, max_functions: int =
         draw(_or_unknown(st.just("") | _words)),
         draw(st.booleans()),
         tuple(draw(st.lists(_words, max_size=2))),
+        draw(_or_unknown(st.lists(iommu_scopes(), max_size=3).map(tuple))),
+        draw(_made_buses(tuple(functions))),
     )
+
+
+@st.composite
+def iommu_scopes(draw: Callable[[st.SearchStrategy[Any]], Any]) -> IommuScope:
+    """What one IOMMU translates, as its kind of table can say it: shrinks to nothing of domain 0."""
+    kind, domain = draw(st.sampled_from([IommuKind.INTEL, IommuKind.AMD, IommuKind.SMMU])), draw(st.sampled_from([0, 1]))
+    if kind is IommuKind.INTEL:
+        steps = st.lists(st.tuples(st.integers(0, 31), st.integers(0, 7)), min_size=1, max_size=3).map(tuple)
+        return IommuScope(kind, domain, draw(st.booleans()), tuple(draw(st.lists(st.builds(ScopePath, st.integers(0, 255), steps, st.booleans()), max_size=3))))
+    ends = st.tuples(_short, _short, st.none() | _short if kind is IommuKind.AMD else st.none())
+    ids = draw(st.lists(ends.map(lambda given: IdRange(min(given[:2]), max(given[:2]), given[2])), max_size=3))
+    return IommuScope(kind, domain, ids=tuple(ids))
+
+
+def _made_buses(functions: tuple[Function, ...]) -> st.SearchStrategy[tuple[MadeBus, ...]]:
+    buses = sorted({function.parent for function in functions if isinstance(function.parent, RootBus)})
+    makers = [(bus, function.address) for bus in buses for function in functions if function.address.domain < 0x10000 <= bus.domain]
+    if not makers:
+        return st.just(())
+    return st.lists(st.sampled_from(makers), max_size=2, unique_by=lambda pair: pair[0]).map(lambda pairs: tuple(MadeBus(*pair) for pair in pairs))

@@ -12,6 +12,8 @@ from simkit.errors import InconsistentHost
 from simkit.formats.native import values
 from simkit.formats.native.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.native.emit import Hex, json_text, to_yaml
+from simkit.formats.native.peer_link import link_document, peer_link
+from simkit.formats.native.scope import iommu_scope, made_bus, made_document, scope_document
 from simkit.formats.native.unknown import explained, explained_functions, read_reasons, reasons
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, DeviceControl, Link, Sriov
@@ -19,11 +21,10 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place
-from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
+from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 KIND = "host/1"
-_NOWHERE = Address(0, 0, 0, 0)
 T = TypeVar("T")
 
 
@@ -54,7 +55,9 @@ def read_host(node: Node, *, source: str) -> Host:
         "tees": fields.take("tees", listed(_tee), UNKNOWN),
         "elided": fields.take("elided", values.truth, default=False),
         "numa_nodes": fields.take("numa_nodes", _numa_nodes, ()),
-        "peer_links": fields.take("peer_links", listed(_peer_link), ()),
+        "peer_links": fields.take("peer_links", listed(peer_link), ()),
+        "iommu_scopes": fields.take("iommu_scopes", listed(iommu_scope), UNKNOWN),
+        "made_buses": fields.take("made_buses", listed(made_bus), ()),
     }
     why = fields.take("unknown", read_reasons, {})
     functions = fields.need("functions", _functions, ())
@@ -106,18 +109,6 @@ def _numa_node(node: Node, path: str, context: Context) -> NumaNode:
         fields.take("memory", values.size, UNKNOWN),
         fields.take("socket", values.whole(0, 65535), UNKNOWN),
         fields.take("distances", listed(values.whole(0, 65535)), UNKNOWN),
-    )
-    fields.done()
-    return found
-
-
-def _peer_link(node: Node, path: str, context: Context) -> PeerLink:
-    fields = Fields(node, path, context, "a peer link")
-    found = PeerLink(
-        fields.need("source", values.address, _NOWHERE),
-        fields.need("target", or_none(values.address), None),
-        fields.need("kind", values.word(PeerKind), PeerKind.NVLINK),
-        fields.take("count", values.whole(1, 1024), 1),
     )
     fields.done()
     return found
@@ -299,11 +290,9 @@ def host_document(host: Host) -> dict[str, Any]:
             for node in host.numa_nodes
         ],
         functions={str(function.address): _function_document(function) for function in host.functions},
-        peer_links=[
-            {"source": str(link.source), "target": "none" if link.target is None else str(link.target), "kind": link.kind.value, "count": link.count}
-            for link in host.peer_links
-        ]
-        or UNKNOWN,
+        peer_links=[link_document(link) for link in host.peer_links] or UNKNOWN,
+        iommu_scopes=_as(host.iommu_scopes, lambda scopes: [scope_document(scope) for scope in scopes]),
+        made_buses=[made_document(made) for made in host.made_buses] or UNKNOWN,
     )
 
 

@@ -1,0 +1,86 @@
+"""Does an IOMMU translate for this function, as firmware's tables have it? A function that none does has no group.
+
+Read in 6.1 and 7.3: `device_to_iommu` (7.3: `device_lookup_iommu`, drivers/iommu/intel/iommu.c) with `dmar_match_pci_path` (dmar.c) for DMAR,
+`check_device` (drivers/iommu/amd/iommu.c) with `init_iommu_from_acpi` (init.c) for IVRS, `iort_iommu_configure_id` with `iort_node_map_id`
+(drivers/acpi/arm64/iort.c) for IORT. Not modelled: `igfx_off`, scopes whose type contradicts the device's header (the driver then gives up
+altogether), `ivrs_acpihid=`, and requester ids that AMD's driver takes under its wing because a function in scope uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simkit.model.capabilities import PortType
+from simkit.model.function import Function
+from simkit.model.host import Host
+from simkit.model.platform import IommuKind
+from simkit.model.scope import IommuScope, ScopePath
+from simkit.model.unknown import Unknown, is_known
+from simkit.semantics.aliases import dma_function
+
+
+def scopes(host: Host) -> tuple[IommuScope, ...] | Unknown:
+    """The tables' scopes that count on this host; unknown where its IOMMU is of a kind that they do not speak of (a what-if)."""
+    if not is_known(host.iommu_scopes):
+        return host.iommu_scopes
+    counting = tuple(scope for scope in host.iommu_scopes if not is_known(host.iommu) or scope.kind is host.iommu)
+    return counting or Unknown("firmware's tables describe no IOMMU of this kind")
+
+
+def translated(host: Host, function: Function) -> bool | Unknown:
+    """Whether `function` is in the scope of an IOMMU; unknown where the tables are."""
+    counting = scopes(host)
+    if not is_known(counting):
+        return counting
+    here = dma_function(host, function)
+    return any(_covers(host, scope, here) for scope in counting if scope.domain == here.address.domain)
+
+
+def firmware_alias(host: Host, function: Function) -> int | None:
+    """The devfn that IVRS says `function` uses besides its own, where it is on its bus: `setup_aliases` (drivers/iommu/amd/iommu.c). The last entry counts."""
+    counting = scopes(host)
+    if not is_known(counting):
+        return None
+    found = None
+    for scope in counting:
+        for ids in scope.ids:
+            if scope.domain == function.address.domain and ids.alias is not None and ids.first <= function.address.routing_id <= ids.last:
+                found = ids.alias
+    return found & 0xFF if found is not None and found >> 8 == function.address.bus and found != function.address.routing_id else None
+
+
+def _covers(host: Host, scope: IommuScope, function: Function) -> bool:
+    match scope.kind:
+        case IommuKind.INTEL:
+            physical = function if function.physfn is None else host[function.physfn]
+            return scope.rest or any(_speaks_for(host, path, physical) for path in scope.paths)
+        case IommuKind.AMD:
+            number = function.address.routing_id
+            return any(ids.first <= number <= ids.last or ids.alias == number for ids in scope.ids)
+    return all(any(ids.first <= number <= ids.last for ids in scope.ids) for number in _requester_ids(host, function))
+
+
+def _speaks_for(host: Host, path: ScopePath, function: Function) -> bool:
+    """The function that a path leads to, or what is below the bridge there (`is_downstream_to_pci_bridge`, by bus numbers)."""
+    if _leads_to(host, path, function):
+        return True
+    return any(_leads_to(host, path, bridge) for bridge in host.ancestors(function))
+
+
+def _leads_to(host: Host, path: ScopePath, function: Function) -> bool:
+    """`dmar_match_pci_path`: step by step from the root bus; a path of one step may also name any bus, as some firmware does."""
+    way = [function, *host.ancestors(function)][::-1]
+    steps = tuple((here.address.device, here.address.function) for here in way)
+    if host.root_bus(function).bus == path.bus and steps == path.steps:
+        return True
+    return len(path.steps) == 1 and function.address.bus == path.bus and steps[-1] == path.steps[0]
+
+
+def _requester_ids(host: Host, function: Function) -> Iterator[int]:
+    """Its own, and those of bridges to conventional PCI above (`pci_for_each_dma_alias`)."""
+    yield function.address.routing_id
+    for bridge in host.ancestors(function):
+        if bridge.port_type is PortType.PCIE_TO_PCI_BRIDGE and bridge.bus_range is not None:
+            yield bridge.bus_range.secondary << 8
+        elif bridge.port_type in (None, PortType.PCI_TO_PCIE_BRIDGE):
+            yield bridge.address.routing_id
