@@ -92,7 +92,7 @@ def _wanted(host: Host, workload: str | None) -> Wanted:
 
     answer = solve(open_workload(workload), host)
     if not isinstance(answer, Planned):
-        click.echo(f"no advice for {workload}: there is no plan for it. Without --for all devices are looked at.\n{describe(answer, None)}", err=True)
+        click.echo(f"no advice for {workload}: there is no plan for it. Without --for all devices are looked at.\n{describe(answer, ())}", err=True)
         sys.exit(1 if isinstance(answer, Infeasible) else 3)
     return of_guests(host, answer.plan.guests)
 

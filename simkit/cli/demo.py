@@ -52,10 +52,10 @@ def demo(*, folder: Path) -> None:
     from simkit.cli.solve import describe
     from simkit.solve.solve import solve
 
-    click.echo(describe(solve(open_workload(WISH), host), None))
+    click.echo(describe(solve(open_workload(WISH), host), ()))
     _command(f"simkit solve {FITTING} --host {HOST} -o {folder}/plan.json")
     answer, plan = _plan(host, folder)
-    click.echo(describe(answer, plan))
+    click.echo(describe(answer, (plan,)))
     _chapter(4, "The proof", f"simkit verify {folder}/plan.json --policy {POLICY}")
     broken, reports = _prove(plan, policy, folder)
     _chapter(5, "The artefacts", f"simkit render {folder}/plan.json --to qemu|libvirt|kata|cdi|script -o {folder}/")

@@ -47,6 +47,11 @@ def output_file(words: str) -> Callable[[F], F]:
     return click.option("-o", "--output", "target", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help=words)
 
 
+def output_path(words: str) -> Callable[[F], F]:
+    """`-o`: a file, a folder, or - for standard output."""
+    return click.option("-o", "--output", "target", type=click.Path(allow_dash=True, path_type=Path), help=words)
+
+
 _KERNEL = "The kernel release, as `uname -r` says it; another than the source's asks what if. Variants: 6.8+acs_override, 6.17+pci_reachable_set."
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from simkit.errors import UnreadableSource
@@ -10,6 +12,7 @@ from simkit.formats.library import find, shipped
 from simkit.formats.sysfs.stream import is_stream
 from simkit.formats.text.kinds import text_kind
 from simkit.formats.xml.walk import root_name
+from simkit.model.fleet import Fleet, Member
 from simkit.model.host import Host
 from simkit.model.nccl_topology import NcclTopology
 from simkit.model.plan import Plan
@@ -25,7 +28,7 @@ _KNOWN = ("a snapshot made by `simkit capture`, a sysfs tree, what the capture s
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
-__all__ = ["READERS", "open_for_nccl", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
+__all__ = ["READERS", "open_fleet", "open_for_nccl", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
 
 
 def open_host(source: str, *, reader: str | None = None) -> Host:
@@ -173,6 +176,66 @@ def open_workload(source: str) -> Workload:
 
     path = _place("workloads", source)
     return load_workload(_text(_bytes(path), source), source=str(path))
+
+
+def open_fleet(sources: Sequence[str], *, read: Callable[[str], Host] = open_host) -> Fleet:
+    """The hosts that guests may be spread over: HOSTs, each as often as said (`hgx-h100*16`), and fleet documents. One name is read once.
+
+    Raises:
+        InputError: in one of its kinds; two hosts of one name.
+    """
+    opened: dict[str, Host] = {}
+
+    def once(source: str) -> Host:
+        if source not in opened:
+            opened[source] = read(source)
+        return opened[source]
+
+    members: list[Member] = []
+    for source in sources:
+        stem, star, times = source.rpartition("*")
+        if star and times.isdecimal() and not Path(source).exists():
+            members += _numbered(once(stem), int(times), source)
+        elif _is_fleet(source):
+            members += _listed(source, once)
+        else:
+            host = once(source)
+            members.append(Member(host.name, host))
+    twice = sorted(name for name, count in Counter(member.name for member in members).items() if count > 1)
+    if twice:
+        remedy = "name each host once, say NAME*COUNT for equal ones, or write a fleet document"
+        raise UnreadableSource(f"several hosts are called {', '.join(twice[:3])}", remedy=remedy)
+    return Fleet(sources[0] if len(sources) == 1 else "these hosts", tuple(members))
+
+
+def _numbered(host: Host, times: int, source: str) -> list[Member]:
+    from simkit.formats.native.fleet import MOST_HOSTS, Entry
+
+    if not 1 <= times <= MOST_HOSTS:
+        raise UnreadableSource(f"{source} asks for {times} hosts", remedy=f"ask for 1 to {MOST_HOSTS}")
+    return [Member(name, host) for name in Entry(host.name, source, times, None, host.places.root).names]
+
+
+def _is_fleet(source: str) -> bool:
+    path = _place("hosts", source)
+    if str(path) == STDIN or path.is_dir() or not path.exists() or path.suffix not in (".yaml", ".yml", ".json"):
+        return False
+    with path.open("rb") as file:
+        return b"fleet/1" in file.read(4096)
+
+
+def _listed(source: str, read: Callable[[str], Host]) -> list[Member]:
+    """A fleet document's hosts; a file beside it counts before a shipped model of that name."""
+    from simkit.formats.native.fleet import load_fleet
+
+    path = _place("hosts", source)
+    _, entries = load_fleet(_text(_bytes(path), source), source=source)
+    members = []
+    for entry in entries:
+        beside = path.parent / entry.source
+        host = read(str(beside) if beside.exists() else entry.source)
+        members += [Member(name, host, entry.domain) for name in entry.names]
+    return members
 
 
 def open_policy(source: str) -> Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from simkit.model.plan import Plan
 from simkit.semantics.placement import check
@@ -15,8 +15,16 @@ from simkit.solve.objective import figures, least
 from simkit.solve.problem import Problem
 
 
-def arrange(problem: Problem, *, seed: int = 0, limit: float = LIMIT, best: bool = True) -> Plan | Assignment | Impossible | OutOfTime:
-    """All constraints served, the best way if told to: a plan that is checked already, or an engine's choice that is not."""
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """A choice, and the plan of it where it is checked already."""
+
+    chosen: Assignment
+    plan: Plan | None = None
+
+
+def arrange(problem: Problem, *, seed: int = 0, limit: float = LIMIT, best: bool = True) -> Arranged | Impossible | OutOfTime:
+    """All constraints served, the best way if told to."""
     labels = problem.labels()
     if contradiction(problem, labels):
         return Impossible()
@@ -26,8 +34,9 @@ def arrange(problem: Problem, *, seed: int = 0, limit: float = LIMIT, best: bool
         if not best or guessed.levels == least(problem):
             plan = make(problem, guessed)
             if not check(plan):
-                return plan
-    return decide(problem, labels, seed=seed, optimise=best, limit=limit, begin=guessed)
+                return Arranged(guessed, plan)
+    answer = decide(problem, labels, seed=seed, optimise=best, limit=limit, begin=guessed)
+    return Arranged(answer) if isinstance(answer, Assignment) else answer
 
 
 def _complete(problem: Problem, guessed: Assignment) -> bool:

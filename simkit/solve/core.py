@@ -10,7 +10,7 @@ from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem
 
-_FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.TEE, What.GROUP, What.NEAR, What.PEERS, What.COUNT)
+FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.TEE, What.GROUP, What.NEAR, What.PEERS, What.COUNT)
 """What is tried without first, so that what remains is told in terms of devices where it can be."""
 
 
@@ -28,7 +28,7 @@ def minimal_core(problem: Problem, active: Sequence[Label], *, seed: int = 0) ->
     """
     core = list(contradiction(problem, active) or active)
     proven = True
-    for label in sorted(core, key=lambda label: (_FIRST_TO_GO.index(label.what), label)):
+    for label in sorted(core, key=lambda label: (FIRST_TO_GO.index(label.what), label)):
         if label not in core:
             continue
         without = [other for other in core if other != label and not _hangs_on(other, label)]

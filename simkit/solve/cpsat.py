@@ -86,6 +86,27 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
     return replace(best, proven=proven)
 
 
+def smallest_cover(rows: Sequence[Sequence[int]], demand: Sequence[int], groups: Sequence[tuple[Sequence[int], int]], *,
+                   seed: int = 0) -> list[int] | Impossible | OutOfTime:
+    """How often to use each row so that the rows add up to `demand` or more, with few uses; in each group of rows at most so many."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    most = max((number for _, number in groups), default=0)
+    times = [model.new_int_var(0, most, "") for _ in rows]
+    for at, wanted in enumerate(demand):
+        model.add(sum(row[at] * count for row, count in zip(rows, times, strict=True)) >= wanted)
+    for members, number in groups:
+        model.add(sum(times[at] for at in members) <= number)
+    model.minimize(sum(times))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers, solver.parameters.random_seed, solver.parameters.max_deterministic_time = 1, seed, POLISH
+    status = solver.solve(model)
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return [solver.value(count) for count in times]
+    return Impossible() if status == cp_model.INFEASIBLE else OutOfTime(POLISH)
+
+
 def _stages(wanted: list[Level]) -> list[list[Level]]:
     """Runs of levels that fit one weighted sum."""
     stages: list[list[Level]] = []

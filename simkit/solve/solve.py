@@ -8,7 +8,7 @@ from simkit.model.plan import Plan
 from simkit.model.workload import Workload
 from simkit.semantics.placement import check
 from simkit.solve.answer import Answer, Infeasible, Planned, Undecided
-from simkit.solve.arrange import arrange
+from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import minimal_core
 from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime
@@ -35,10 +35,8 @@ def solve(workload: Workload, host: Host, *, seed: int = 0, limit: float = LIMIT
     """
     problem = build(workload, host)
     match arrange(problem, seed=seed, limit=limit):
-        case Plan() as plan:
-            return Planned((plan,), weighed(problem, plan))
-        case Assignment() as chosen:
-            plan = sound(problem, chosen)
+        case Arranged(chosen, made):
+            plan = made or sound(problem, chosen)
             return Planned((plan,), weighed(problem, plan))
         case OutOfTime() as spent:
             return Undecided(f"CP-SAT found neither a plan nor a contradiction within {spent.limit:g} units of deterministic time")

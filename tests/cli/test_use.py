@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from simkit.cli.main import cli, main
+from simkit.errors import InputError
 from simkit.executors.apply import Progress
 from simkit.formats.source import shipped
 
@@ -155,3 +156,16 @@ def test_ctrl_c_in_the_middle_of_an_apply_says_how_to_go_on(tmp_path: Path, monk
     monkeypatch.undo()
     assert run("resume", *arguments).exit_code == 0
     assert json.loads(run("status", plan, "--format", "json").output)["phase"] == "applied"
+
+
+def test_guests_over_several_hosts(tmp_path: Path) -> None:
+    """Nine GPUs do not fit one host of eight; two hosts get a plan each, in a folder."""
+    done = run("solve", "three-guests", "--host", "hgx-h100*2", "-o", str(tmp_path / "plans"))
+    assert done.exit_code == 0, done.output
+    assert "planned: 3 guests on 2 hosts" in done.output
+    assert sorted(path.name for path in (tmp_path / "plans").iterdir()) == ["hgx-h100-1.json", "hgx-h100-2.json"]
+    assert run("verify", str(tmp_path / "plans" / "hgx-h100-2.json"), "--policy", "isolation").exit_code == 0
+    done = run("solve", "three-guests", "--host", "hgx-h100*2", "--format", "json")
+    document = json.loads(done.output)
+    assert (document["answer"], document["plan"], len(document["plans"])) == ("planned", None, 2)
+    assert isinstance(run("solve", "three-guests", "--host", "hgx-h100*2", "-o", "-").exception, InputError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from simkit.formats.draw.outline import Entry, acs_text, outline, short
@@ -132,6 +133,15 @@ def peer_names(host: Host, functions: Sequence[Address]) -> list[str]:
         names.append(f"{kind.value.upper()}{counts.get(kind, 0)}")
         counts[kind] = counts.get(kind, 0) + 1
     return names
+
+
+def guest_line(host: Host, guest: GuestPlan) -> str:
+    """What a guest gets, in a line."""
+    own = [device for device in guest.devices if device.companion_of is None]
+    kinds = Counter(host[device.vf_of or device.address].kind.value + (" VF" if device.vf_of else "") for device in own)
+    devices = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no devices"
+    nodes = ", ".join(str(node.host_node) for node in guest.nodes)
+    return f"{guest.name}: {devices}; {guest.cpus} CPUs, {guest.memory_bytes / (1 << 30):.0f} GiB" + (f" of NUMA {nodes}" if nodes else "")
 
 
 def guest_summary(host: Host, guest: GuestPlan) -> str:

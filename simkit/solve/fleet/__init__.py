@@ -1,0 +1,1 @@
+"""Guests spread over several hosts: equal hosts and equal guests are counted, then named."""
