@@ -10,7 +10,7 @@ from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.route import PeerClass
 from simkit.model.workload import Topology
-from simkit.semantics.guest_limits import shortfalls
+from simkit.semantics.guest_space import guest_space
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.routes import tree_class
 
@@ -29,7 +29,7 @@ def check_tree(host: Host, guest: GuestPlan) -> tuple[str, ...]:
     """Every fault of a guest's tree: ports that do not fit each other, limits, and in a replicated tree pairs whose class differs from the host's."""
     faults = [*_ports(guest), *_expanders(guest), *_devices(guest), *_mirrors(host, guest)]
     if not faults:
-        faults += [f"{guest.name}: {short}" for short in shortfalls(guest.ports, guest.devices)]
+        faults += [f"{guest.name}: {short}" for short in guest_space(host, guest).over]
         faults += [*_mirrored(host, guest)] if guest.topology is Topology.REPLICATE else [*_flat(guest)]
     return tuple(faults)
 
