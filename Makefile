@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test slow lab wheel-test lint types bench notebooks docs lock regold clean
+.PHONY: help setup system demo test slow lab lab-guests wheel-test lint types bench notebooks docs lock regold clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ slow: $(STAMP) system ## the tests that need minutes, and every reader fuzzed de
 lab: $(STAMP) system ## stock kernels booted on emulated machines: make lab COUNT=200
 	@scripts/lab-kernels
 	LAB_COUNT=$(COUNT) $(PYTEST) -s -m lab
+
+lab-guests: $(STAMP) system ## guests of plans, booted and held against the plan: make lab-guests COUNT=40
+	@scripts/lab-kernels
+	LAB_COUNT=$(COUNT) $(PYTEST) -s tests/emulated/test_guest_boots.py
 
 wheel-test: $(STAMP) ## the wheel alone, in an empty environment
 	$(PYTEST) tests/test_wheel.py

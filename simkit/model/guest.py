@@ -26,7 +26,8 @@ class GuestPort:
     """A port of the guest's tree: a `pxb-pcie` expander, root, switch or PCIe-to-PCI bridge port.
 
     `parent` is another port's id, None for the root complex. `slot` is the device number on the parent's bus, `mirrors` the
-    host's port that it stands for. `chassis` is unique over all ports of a guest.
+    host's port that it stands for. `chassis` is unique over all ports of a guest. `numa_node` is one of the guest's own nodes, and only
+    an expander's reaches the guest: firmware names a root bus' node, no port's.
     """
 
     id: str

@@ -22,8 +22,9 @@ def guest_view(host: Host, guest: GuestPlan) -> Host:
     """What the guest's own kernel will enumerate: ports and devices with guest addresses, NUMA nodes, peer links that stay.
 
     Buses are numbered depth first as firmware does, each port's secondary bus after its own (SeaBIOS `pci_bios_init_bus_rec`);
-    a guest's real numbers may differ, the tree does not. Only functions that the plan places appear: the guest's virtio and
-    chipset functions do not.
+    root buses in rising order (`pci_bios_init_bus`). Under other firmware a guest's numbers may differ, the tree does not. The NUMA node of a
+    function is its root bus' (`_PXM` of an expander; pcie.0 has none). vCPUs that no node counts are the last one's. Only functions
+    that the plan places appear: the guest's virtio and chipset functions do not.
     """
     return _View(host, guest).build()
 
@@ -44,15 +45,17 @@ class _View:
 
     def build(self) -> Host:
         self._fill(RootBus(0, 0), 0, None, None)
-        for expander in self._ports(None):
-            if expander.kind is GuestPortKind.EXPANDER:
-                bus = expander.bus_nr if expander.bus_nr is not None else self.next_bus
-                self.next_bus = bus + 1
-                self._fill(RootBus(0, bus), bus, expander.id, expander.numa_node)
+        there = {node.id for node in self.guest.nodes}
+        expanders = [port for port in self._ports(None) if port.kind is GuestPortKind.EXPANDER]
+        for expander in sorted(expanders, key=lambda port: (port.bus_nr is None, port.bus_nr or 0)):
+            bus = expander.bus_nr if expander.bus_nr is not None else self.next_bus
+            self.next_bus = bus + 1
+            self._fill(RootBus(0, bus), bus, expander.id, expander.numa_node if expander.numa_node in there else None)
         nodes, first = [], 0
-        for node in self.guest.nodes:
-            nodes.append(NumaNode(node.id, CpuSet.of(range(first, first + len(node.cpus))), node.memory_bytes))
-            first += len(node.cpus)
+        for index, node in enumerate(self.guest.nodes):
+            last = self.guest.cpus if index == len(self.guest.nodes) - 1 else min(first + len(node.cpus), self.guest.cpus)
+            nodes.append(NumaNode(node.id, CpuSet.of(range(first, last)), node.memory_bytes))
+            first = last
         return Host(f"{self.guest.name} (guest)", tuple(self.functions), tuple(nodes), self.host.cpu, IommuKind.NONE,
                     peer_links=tuple(self._links()), kernel=self.host.kernel, places=Places(root=Place(f"guest {self.guest.name}")))
 
@@ -66,13 +69,12 @@ class _View:
             address = Address(0, bus, port.slot, 0)
             secondary = self.next_bus
             self.next_bus += 1
-            own_node = port.numa_node if port.numa_node is not None else node
             at = len(self.functions)
-            self._fill(address, secondary, port.id, own_node)
-            self._devices(address, secondary, port.id, own_node)
+            self._fill(address, secondary, port.id, node)
+            self._devices(address, secondary, port.id, node)
             self.functions.insert(at, Function(address, parent, class_code=_BRIDGE_CLASS, name=port.id, port_type=_PORT_TYPE[port.kind],
                                                multifunction=False, bus_range=BusRange(secondary, self.next_bus - 1), acs=None, ats=None,
-                                               sriov=None, numa_node=own_node, iommu_group=None))
+                                               sriov=None, numa_node=node, iommu_group=None))
 
     def _devices(self, parent: Address, bus: int, port_id: str, node: int | None) -> None:
         for device in self.guest.devices:

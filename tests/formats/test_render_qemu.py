@@ -196,10 +196,10 @@ def test_a_confidential_guest_has_its_tee_and_takes_devices_through_iommufd() ->
 
 def test_the_node_of_a_guest_is_its_own_number_not_the_hosts() -> None:
     plan, guest = worlds.two_guests(), worlds.infer()
-    expander = GuestPort("pxb1", GuestPortKind.EXPANDER, None, 6, 0, 1, 32)
+    expander = GuestPort("pxb1", GuestPortKind.EXPANDER, None, 6, 0, 0, 32)
     spread = replace(guest, ports=(expander, *(replace(port, parent="pxb1") for port in guest.ports)))
     assert "pxb-pcie,id=pxb1,bus=pcie.0,addr=0x6,bus_nr=32,numa_node=0" in option(qemu.arguments(plan, spread), "-device")
-    elsewhere = replace(spread, ports=(replace(expander, numa_node=0), *spread.ports[1:]))
+    elsewhere = replace(spread, ports=(replace(expander, numa_node=1), *spread.ports[1:]))
     assert "pxb-pcie,id=pxb1,bus=pcie.0,addr=0x6,bus_nr=32" in option(qemu.arguments(plan, elsewhere), "-device")
 
 

@@ -79,8 +79,8 @@ def identities(plan: Plan, guest: GuestPlan) -> dict[Address, str]:
 
 
 def guest_node(guest: GuestPlan, port: GuestPort) -> int | None:
-    """The guest's NUMA node that is backed by a port's host node; None where the port has none, or the guest no memory there."""
-    return next((node.id for node in guest.nodes if node.host_node == port.numa_node), None)
+    """The guest's NUMA node that a port is on; None where it has none, or one that the guest does not have."""
+    return next((node.id for node in guest.nodes if node.id == port.numa_node), None)
 
 
 @dataclass(frozen=True, slots=True)

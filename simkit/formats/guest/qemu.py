@@ -21,7 +21,7 @@ from simkit.model.unknown import is_known
 SNP_POLICY = 0x30000
 """SMT allowed, reserved bit set, no debugging (SEV-SNP firmware ABI, guest policy; Kata's `snp_guest_policy`)."""
 
-NODE_STAND_IN_BYTES = 64 << 20
+NODE_STAND_IN_BYTES = 256 << 20
 
 FIRMWARE = {TeeKind.SEV_SNP: "/usr/share/OVMF/OVMF.amdsev.fd", TeeKind.TDX: "/usr/share/OVMF/OVMF.inteltdx.fd",
             TeeKind.NONE: "/usr/share/OVMF/OVMF_CODE_4M.fd"}
@@ -29,6 +29,7 @@ FIRMWARE = {TeeKind.SEV_SNP: "/usr/share/OVMF/OVMF.amdsev.fd", TeeKind.TDX: "/us
 
 _SINCE = {TeeKind.SEV_SNP: "sev-snp-guest needs QEMU 9.1 or later", TeeKind.TDX: "tdx-guest needs QEMU 10.1 or later"}
 _CPU = {TeeKind.SEV_SNP: "EPYC-v4,host-phys-bits=on", TeeKind.TDX: "host,pmu=off", TeeKind.NONE: "host,host-phys-bits=on"}
+_EMULATED_CPU = "max,cx16=off"  # QEMU 7.2 now and then breaks the flags in cmpxchg16b, which kernels from 6.12 on use on every allocation
 _WHY_CPU = {TeeKind.SEV_SNP: "a named model: family, model and stepping are part of the launch measurement", TeeKind.TDX: "TDX takes the host's model only"}
 
 
@@ -57,7 +58,7 @@ def arguments(plan: Plan, guest: GuestPlan, *, stand_ins: bool = False) -> tuple
 
     A boot disk, kernel, network or console of the guest's own is not part of a plan: append it, with `bus=pcie.0` and a free `addr`.
     `stand_ins` is for a machine without the hardware: emulation instead of KVM, no TEE, an emulated function in each device's place,
-    64 MiB a node without a host policy, no 64-bit window; the tree, NUMA nodes and vCPUs stay the same.
+    256 MiB a node without a host policy, no 64-bit window; the tree, NUMA nodes and vCPUs stay the same.
 
     Raises:
         InputError: the guest's ports are no tree.
@@ -154,7 +155,7 @@ def _machine(guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> Iterator[_Op
                       "cbitpos 51 is that of EPYC since Milan (CPUID 0x8000001f EBX); policy: SMT allowed, no debugging")
     if tee is TeeKind.TDX:
         yield _Option("-object", "tdx-guest,id=tee0")
-    yield _Option("-cpu", "max" if stand_ins else _CPU[tee], "" if stand_ins else _WHY_CPU.get(tee, ""))
+    yield _Option("-cpu", _EMULATED_CPU if stand_ins else _CPU[tee], "" if stand_ins else _WHY_CPU.get(tee, ""))
     counts = {part.last - part.first + 1 for part in guest_parts.node_cpus(guest)}
     sockets = len(guest.nodes) if len(counts) == 1 and 0 not in counts else 1
     yield _Option("-smp", f"cpus={guest.cpus},sockets={sockets},cores={guest.cpus // sockets},threads=1",
