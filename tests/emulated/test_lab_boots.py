@@ -51,7 +51,7 @@ def compared(lab: Lab, hosts: list[Host]) -> Counter[str]:
         for agreement in (groups_agree(read), machine_agrees(machine, read)):
             assert agreement, f"{host.name} on {read.kernel}:\n" + "\n".join(agreement.differences)
         counted += Counter({"machines": 1, "functions": agreement.functions, "groups": agreement.groups})
-    print(f"\n{lab.find_kernel(amd=hosts[0].iommu is IommuKind.AMD).release}: {dict(counted)} agree, {(time.monotonic() - started) / len(hosts):.1f} s a machine")
+    print(f"\n{lab.find_kernel(iommu=hosts[0].iommu).release}: {dict(counted)} agree, {(time.monotonic() - started) / len(hosts):.1f} s a machine")
     return counted
 
 

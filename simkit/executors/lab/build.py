@@ -8,6 +8,7 @@ from itertools import groupby
 
 from simkit.executors.lab import standins
 from simkit.executors.lab.parts import Part, Root
+from simkit.executors.lab.platforms import Platform
 from simkit.executors.lab.said import Said
 from simkit.executors.lab.standins import Standin
 from simkit.model.address import Parent, RootBus
@@ -31,6 +32,7 @@ class Builder:
     host: Host
     version: tuple[int, int]
     has: Collection[str]
+    platform: Platform
     said: Said = field(default_factory=Said)
     vfs: list[tuple[Part, int]] = field(default_factory=list)
     isolation: Isolation = field(init=False)
@@ -55,8 +57,11 @@ class Builder:
         homeless: list[list[Function]] = []
         for bus in found:
             slots = self._by_slot(bus)
-            if bus == found[0] and nodes[bus] is None:
+            if bus == found[0] and (nodes[bus] is None or not self.platform.expanders):
                 pcie.parts = self._bus(slots, self._chipset_leaves(), root=True, express=True)
+                continue
+            if not self.platform.expanders:
+                homeless += slots
                 continue
             bridges = [kept for members in slots if (kept := [member for member in members if self._is_bridge(member)])]
             homeless += [others for members in slots if (others := [member for member in members if not self._is_bridge(member)])]
@@ -70,15 +75,15 @@ class Builder:
             if not root.slot:
                 self.said.say("pcie.0 has no slot left for an expander: left out", *(part.origin for part in root.all() if part.origin is not None))
         if homeless:
-            self.said.say("QEMU's further root buses take bridges only: put on pcie.0, without a NUMA node",
+            self.said.say("QEMU's further root buses take bridges only: put on pcie.0, without a NUMA node" if self.platform.expanders else
+                          "a machine described by a devicetree has one root bus: put on pcie.0, without a NUMA node",
                           *(member.address for slot in homeless for member in slot))
             pcie.parts += self._bus(homeless, free, root=True, express=True)
         return [pcie, *sorted((root for root in expanders if root.slot), key=lambda root: root.wish)]
 
     def _chipset_leaves(self) -> list[int]:
         """The slots of pcie.0 that the machine itself does not use."""
-        taken = {0x00, 0x1F} | ({standins.AMD_IOMMU_SLOT} if self.host.iommu is IommuKind.AMD else set())
-        return [slot for slot in range(32) if slot not in taken]
+        return [slot for slot in range(32) if slot not in self.platform.taken]
 
     def _by_slot(self, parent: Parent) -> list[list[Function]]:
         return [list(members) for _, members in groupby(self.below.get(parent, []), key=lambda function: function.address.device)]

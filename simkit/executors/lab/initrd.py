@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simkit.executors.lab.errors import LabUnavailable
+from simkit.executors.lab.platforms import X86, Architecture
 
 READY = b"@@ready"
 IDLE_S = 900
@@ -22,7 +23,7 @@ _INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-exec </dev/ttyS0 >/dev/ttyS0 2>&1
+exec </dev/{console} >/dev/{console} 2>&1
 stty raw -echo
 {inserts}
 echo; echo {ready}
@@ -53,29 +54,39 @@ def _member(number: int, entry: Entry) -> Iterator[bytes]:
     yield entry.data + bytes(-len(entry.data) % 4)
 
 
-def initrd(busybox: bytes, modules: tuple[tuple[str, bytes], ...] = ()) -> bytes:
-    """The archive, gzipped without a time stamp: same input, same bytes. `modules` are inserted in their order."""
+def initrd(busybox: bytes, modules: tuple[tuple[str, bytes], ...] = (), *, console: str = X86.console) -> bytes:
+    """The archive, gzipped without a time stamp: same input, same bytes. `modules` are inserted in their order; `console` is the serial port's name."""
     folders = [Entry(path, stat.S_IFDIR | 0o755) for path in ("bin", "dev", "proc", "sys", "tmp", "lib")]
     files = [Entry(f"lib/{name}.ko", stat.S_IFREG | 0o644, data) for name, data in modules]
     inserts = "\n".join(f"insmod /lib/{name}.ko {_PARAMETERS.get(name, '')}".rstrip() for name, _ in modules)
-    init = _INIT.format(inserts=inserts, ready=READY.decode(), idle=IDLE_S).encode()
+    init = _INIT.format(inserts=inserts, ready=READY.decode(), idle=IDLE_S, console=console).encode()
     archive = newc([*folders, Entry("bin/busybox", stat.S_IFREG | 0o755, busybox), *files, Entry("init", stat.S_IFREG | 0o755, init)])
     return gzip.compress(archive, compresslevel=1, mtime=0)
 
 
-def find_busybox(named: Path | None = None) -> bytes:
-    """A statically linked busybox: `named`, `$SIMKIT_LAB_BUSYBOX`, or the one on the path.
+def find_busybox(named: Path | None = None, *, architecture: Architecture = X86, folder: Path | None = None) -> bytes:
+    """A statically linked busybox: `named`, `$SIMKIT_LAB_BUSYBOX`, the one on the path, or one unpacked in `folder`, whichever is first for the architecture.
 
     Raises:
         LabUnavailable: there is none, or it needs shared libraries.
     """
-    place = named or os.environ.get(_BUSYBOX) or shutil.which("busybox")
-    if place is None or not Path(place).is_file():
-        raise LabUnavailable("no busybox", where=str(place or "PATH"), remedy=f"install busybox-static, or name one in {_BUSYBOX}")
-    data = Path(place).read_bytes()
-    if not _is_static(data):
-        raise LabUnavailable("busybox needs shared libraries, which the lab's machines do not have", where=str(place), remedy="install busybox-static")
-    return data
+    unpacked = sorted(folder.glob("*/bin/busybox")) if folder is not None else []
+    places = [Path(place) for place in (named, os.environ.get(_BUSYBOX), shutil.which("busybox"), *unpacked) if place]
+    remedy = f"install busybox-static, or name one in {_BUSYBOX}" if architecture is X86 else "run scripts/lab-kernels, which fetches one"
+    for place in [named] if named is not None else places:
+        data = place.read_bytes() if place.is_file() else b""
+        if _machine(data) not in (None, architecture.elf):
+            continue
+        if data and not _is_static(data):
+            raise LabUnavailable("busybox needs shared libraries, which the lab's machines do not have", where=str(place), remedy=remedy)
+        if data:
+            return data
+    raise LabUnavailable(f"no busybox for {architecture.name}", where=str(places[0] if places else "PATH"), remedy=remedy)
+
+
+def _machine(data: bytes) -> int | None:
+    """What a 64-bit ELF file is built for (elf(5): `e_machine`); None for anything else."""
+    return int.from_bytes(data[18:20], "little") if data[:5] == b"\x7fELF\x02" else None
 
 
 def _is_static(data: bytes) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simkit.executors.lab.errors import LabUnavailable
+from simkit.executors.lab.platforms import ARCHITECTURES, X86, Architecture
 
 VARIABLE = "SIMKIT_LAB_KERNELS"
 VFIO_MODULES = ("vfio-pci", "vfio_iommu_type1")
@@ -16,7 +17,8 @@ VFIO_MODULES = ("vfio-pci", "vfio_iommu_type1")
 _RELEASE = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _IMAGES = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz")
 _AMD = b"CONFIG_AMD_IOMMU=y"
-_REMEDY = "run scripts/lab-kernels, or unpack one: dpkg-deb -x linux-image-VERSION-cloud-amd64.deb FOLDER/VERSION"
+_HEAD_BYTES = 0x210
+_REMEDY = "run scripts/lab-kernels, or unpack one: dpkg-deb -x linux-image-VERSION-cloud-{debian}.deb FOLDER/VERSION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class Kernel:
         """Major and minor."""
         match = _RELEASE.match(self.release)
         return (int(match[1]), int(match[2])) if match else (0, 0)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What it is built for, as its image says, or its name where the image is packed otherwise."""
+        with self.image.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        named = (known for known in ARCHITECTURES if self.release.endswith(known.debian))
+        return next((known for known in ARCHITECTURES if known.boots(head)), next(named, X86))
 
     @property
     def order(self) -> tuple[int, int, int, str]:
@@ -98,17 +108,19 @@ def kernels(folder: Path | None = None) -> tuple[Kernel, ...]:
     return tuple(sorted(found.values(), key=lambda kernel: kernel.order))
 
 
-def find(wanted: str | None = None, folder: Path | None = None, *, amd: bool = False) -> Kernel:
-    """The newest kernel whose release begins with `wanted` (``6.1`` is not ``6.12``); `amd` asks for one with AMD's IOMMU driver.
+def find(wanted: str | None = None, folder: Path | None = None, *, amd: bool = False, architecture: Architecture = X86) -> Kernel:
+    """The newest kernel for the architecture whose release begins with `wanted` (``6.1`` is not ``6.12``); `amd` asks for one with AMD's IOMMU driver.
 
     Raises:
         LabUnavailable: there is none; the text names those there are.
     """
     place = folder or default_folder()
     there = kernels(place)
-    fitting = [kernel for kernel in there if (wanted is None or re.match(rf"{re.escape(wanted)}(?!\d)", kernel.release)) and (not amd or kernel.knows_amd)]
+    fitting = [kernel for kernel in there if (wanted is None or re.match(rf"{re.escape(wanted)}(?!\d)", kernel.release))
+               and kernel.architecture is architecture and (not amd or kernel.knows_amd)]
     if not fitting:
         what = f"no kernel {wanted}" if wanted else "no kernel"
-        raise LabUnavailable(f"{what}{' with the driver for AMD IOMMUs' if amd else ''} (there: {', '.join(kernel.release for kernel in there) or 'none'})",
-                             where=str(place), remedy=f"{_REMEDY}; {VARIABLE} names another folder")
+        what += f" for {architecture.name}" if architecture is not X86 else " with the driver for AMD IOMMUs" if amd else ""
+        raise LabUnavailable(f"{what} (there: {', '.join(kernel.release for kernel in there) or 'none'})",
+                             where=str(place), remedy=f"{_REMEDY.format(debian=architecture.debian)}; {VARIABLE} names another folder")
     return fitting[-1]

@@ -23,48 +23,52 @@ from pathlib import Path
 from simkit.executors.lab.console import Console
 from simkit.executors.lab.errors import LabUnavailable
 from simkit.executors.lab.initrd import find_busybox, initrd
-from simkit.executors.lab.kernel import VFIO_MODULES, Kernel, find
+from simkit.executors.lab.kernel import VFIO_MODULES, Kernel, default_folder, find
 from simkit.executors.lab.machine import Machine, express
+from simkit.executors.lab.platforms import Platform, platform
 from simkit.executors.lab.session import Session
-from simkit.executors.lab.standins import ALWAYS
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.plan import attributes
 
-QEMU = "qemu-system-x86_64"
-_CMDLINE = "console=ttyS0 quiet loglevel=1 panic=-1"
+_CMDLINE = "quiet loglevel=1 panic=-1"
+_FIRMWARE = "usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
     """One kernel to boot with one QEMU. `kernel` is a release's beginning (``6.12``), a `Kernel`, or None for the newest there is.
 
-    `kernels` is the folder of unpacked kernels (see `simkit.executors.lab.kernel`), `limit_s` how long a boot may take.
+    `kernels` is the folder of unpacked kernels (see `simkit.executors.lab.kernel`), `limit_s` how long a boot may take. `qemu` takes the place
+    of the program that the machine's architecture calls for; `devicetree` has Arm's machines described by one, instead of by ACPI's tables.
     """
 
     kernel: Kernel | str | None = None
     kernels: Path | None = None
-    qemu: str = QEMU
+    qemu: str | None = None
     busybox: Path | None = None
     limit_s: float = 60
+    devicetree: bool = False
 
-    def find_kernel(self, *, amd: bool = False) -> Kernel:
-        """The kernel that will boot; `amd` asks for one with the driver for AMD's IOMMU.
+    def find_kernel(self, *, iommu: IommuKind = IommuKind.INTEL) -> Kernel:
+        """The kernel that will boot, with a driver for this IOMMU.
 
         Raises:
             LabUnavailable: there is none.
         """
-        return self.kernel if isinstance(self.kernel, Kernel) else find(self.kernel, self.kernels, amd=amd)
+        return self._kernel(self._platform(iommu), amd=iommu is IommuKind.AMD)
 
-    def check(self, *, amd: bool = False) -> None:
-        """Look whether all is there that a boot needs.
+    def check(self, *, iommu: IommuKind = IommuKind.INTEL) -> None:
+        """Look whether all is there that a boot with this IOMMU needs.
 
         Raises:
             LabUnavailable: something is missing; the text says what, and how to get it.
         """
-        self._devices()
-        find_busybox(self.busybox)
-        self.find_kernel(amd=amd)
+        place = self._platform(iommu)
+        self._devices(place)
+        self._firmware(place)
+        self._busybox(place)
+        self.find_kernel(iommu=iommu)
 
     def machine(self, host: Host, *, iommu: IommuKind | None = None) -> Machine:
         """An emulated machine like `host`, for this lab's kernel and QEMU; `iommu` takes the place of the host's.
@@ -73,8 +77,9 @@ class Lab:
             LabUnavailable: kernel or QEMU is missing.
             NotBuildable: the host is too large.
         """
-        amd = (iommu or host.iommu) is IommuKind.AMD
-        return express(host, kernel=self.find_kernel(amd=amd).release, has=self._devices(), iommu=iommu)
+        kind = iommu or (host.iommu if isinstance(host.iommu, IommuKind) else IommuKind.INTEL)
+        kernel = self.find_kernel(iommu=kind).release
+        return express(host, kernel=kernel, has=self._devices(self._platform(kind)), iommu=iommu, devicetree=self.devicetree)
 
     @contextmanager
     def boot(self, machine: Machine, *, cmdline: str = "", modules: tuple[str, ...] = VFIO_MODULES) -> Iterator[Session]:
@@ -87,15 +92,16 @@ class Lab:
             LabUnavailable: kernel, QEMU or busybox is missing.
             LabFailed: it does not boot within the limit, or not as it should.
         """
-        amd = machine.host.iommu is IommuKind.AMD
-        kernel = self.find_kernel(amd=amd)
+        place, amd = machine.platform, machine.host.iommu is IommuKind.AMD
+        kernel = self._kernel(place, amd=amd)
         drivers = modules if amd else (*modules, "nvme")
-        with tempfile.TemporaryDirectory(prefix="simkit-lab-") as place:
-            archive = Path(place) / "initrd.gz"
-            archive.write_bytes(initrd(find_busybox(self.busybox), kernel.with_dependencies(drivers)))
-            words = " ".join(word for word in (_CMDLINE, machine.cmdline, cmdline) if word)
-            command = [self.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=serial,signal=off",
-                       "-serial", "chardev:serial", "-kernel", str(kernel.image), "-initrd", str(archive), "-append", words, *machine.args]
+        with tempfile.TemporaryDirectory(prefix="simkit-lab-") as folder:
+            archive = Path(folder) / "initrd.gz"
+            archive.write_bytes(initrd(self._busybox(place), kernel.with_dependencies(drivers), console=place.architecture.console))
+            words = " ".join(word for word in (f"console={place.architecture.console}", _CMDLINE, machine.cmdline, cmdline) if word)
+            command = [self._program(place), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-chardev", "stdio,id=serial,signal=off",
+                       "-serial", "chardev:serial", *self._firmware(place), "-kernel", str(kernel.image), "-initrd", str(archive), "-append", words,
+                       *machine.args]
             with Console(command, limit_s=self.limit_s, name=f"lab:{machine.host.name}:{kernel.release}") as console:
                 session = Session(console)
                 for physical, count in machine.vfs:
@@ -106,16 +112,43 @@ class Lab:
                     session.set_vfs(physical, count)
                 yield session
 
-    def _devices(self) -> frozenset[str]:
-        """The devices that this QEMU has.
+    def _platform(self, iommu: IommuKind) -> Platform:
+        return platform(iommu, devicetree=self.devicetree)
+
+    def _kernel(self, place: Platform, *, amd: bool) -> Kernel:
+        return self.kernel if isinstance(self.kernel, Kernel) else find(self.kernel, self.kernels, amd=amd, architecture=place.architecture)
+
+    def _program(self, place: Platform) -> str:
+        return self.qemu or place.architecture.qemu
+
+    def _busybox(self, place: Platform) -> bytes:
+        return find_busybox(self.busybox, architecture=place.architecture, folder=self.kernels or default_folder())
+
+    def _firmware(self, place: Platform) -> tuple[str, ...]:
+        """QEMU's words for the UEFI of a machine that has to be given one: unpacked beside the kernels, or installed.
+
+        Raises:
+            LabUnavailable: there is none.
+        """
+        if not place.firmware:
+            return ()
+        folder = self.kernels or default_folder()
+        found = next((path for path in (*sorted(folder.glob(f"*/{_FIRMWARE}")), Path("/") / _FIRMWARE) if path.is_file()), None)
+        if found is None:
+            raise LabUnavailable("no UEFI for Arm's machine", where=str(folder), remedy="run scripts/lab-kernels, or install qemu-efi-aarch64")
+        return ("-bios", str(found))
+
+    def _devices(self, place: Platform) -> frozenset[str]:
+        """The devices that QEMU has for this platform.
 
         Raises:
             LabUnavailable: it cannot be run, or lacks some that every version has.
         """
-        if shutil.which(self.qemu) is None:
-            raise LabUnavailable("no QEMU", where=self.qemu, remedy="install qemu-system-x86")
-        listed = subprocess.run([self.qemu, "-device", "help"], capture_output=True, text=True, timeout=60, check=False)
+        program, package = self._program(place), place.architecture.package
+        if shutil.which(program) is None:
+            raise LabUnavailable("no QEMU", where=program, remedy=f"install {package}")
+        listed = subprocess.run([program, "-device", "help"], capture_output=True, text=True, timeout=60, check=False)
         found = frozenset(line.split('"')[1] for line in f"{listed.stdout}\n{listed.stderr}".splitlines() if line.startswith('name "'))
-        if missing := ALWAYS - found:
-            raise LabUnavailable(f"this QEMU has no {', '.join(sorted(missing))}", where=self.qemu, remedy="install qemu-system-x86 7.2 or later")
+        if missing := place.needs - found:
+            raise LabUnavailable(f"this QEMU has no {', '.join(sorted(missing))}", where=program, remedy=f"install {package} 7.2 or later")
         return found

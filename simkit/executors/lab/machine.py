@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from simkit.executors.lab import standins
 from simkit.executors.lab.build import Builder
 from simkit.executors.lab.parts import Part, Root, arguments, number
+from simkit.executors.lab.platforms import Platform, platform
 from simkit.model.address import Address, Parent, RootBus
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, BusRange, PortType, Sriov
 from simkit.model.function import Function
@@ -22,16 +23,14 @@ from simkit.semantics.kernel import release
 _FIRST_NODE_MB, _FURTHER_NODE_MB = 512, 128
 _MOST_CMDLINE = 1900
 _BIG_BAR = 1 << 30
-_CPU = {False: "max,cx16=off", True: "EPYC"}
-"""QEMU 7.2 now and then breaks the flags in cmpxchg16b, which kernels from 6.12 on use on every allocation; AMD's IOMMU driver insists on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What the lab boots.
 
-    `args` are QEMU's but for kernel, initial RAM file system and console; `cmdline` is what the kernel must be told. `host` is what a
-    reader should find once it has booted: the stand-ins, QEMU's own functions beside them, and the virtual functions in `vfs`, which
+    `args` are QEMU's but for kernel, initial RAM file system and console; `cmdline` is what the kernel must be told, `platform` the kind of machine.
+    `host` is what a reader should find once it has booted: the stand-ins, QEMU's own functions beside them, and the virtual functions in `vfs`, which
     are made right after boot. `addresses` lead from the host's functions to the lab's. `inexpressible` says what is not as on
     the host; `regrouped` are functions (of the host) whose IOMMU group comes out with other members because of that.
     """
@@ -43,21 +42,24 @@ class Machine:
     vfs: tuple[tuple[Address, int], ...] = ()
     inexpressible: tuple[str, ...] = ()
     regrouped: tuple[Address, ...] = ()
+    platform: Platform = platform(IommuKind.INTEL)
 
 
-def express(host: Host, *, kernel: str | None = None, has: Collection[str] = standins.ALWAYS, iommu: IommuKind | None = None) -> Machine:
+def express(host: Host, *, kernel: str | None = None, has: Collection[str] = standins.ALWAYS, iommu: IommuKind | None = None,
+            devicetree: bool = False) -> Machine:
     """An emulated machine as like `host` as QEMU can make one.
 
     `kernel` is the release that will boot (`uname -r`; the host's own, else an old one): from 6.12 on its command line can set ACS bits port
     by port. `has` are the devices that this QEMU knows. `iommu` takes the place of the host's: all group by the same rules, and with Intel's
-    the stand-ins' drivers work best.
+    the stand-ins' drivers work best. An SMMU is on Arm's machine, described by ACPI's tables, or by a `devicetree`.
 
     Raises:
         NotBuildable: more buses or NUMA nodes than an emulated machine can have.
     """
     chosen = kernel if kernel is not None else host.kernel if isinstance(host.kernel, str) else ""
-    built_with = iommu or (host.iommu if isinstance(host.iommu, IommuKind) and host.iommu is not IommuKind.SMMU else IommuKind.INTEL)
-    builder = Builder(replace(host, iommu=built_with), release(chosen) or (0, 0), has)
+    built_with = iommu or (host.iommu if isinstance(host.iommu, IommuKind) else IommuKind.INTEL)
+    place = platform(built_with, devicetree=devicetree)
+    builder = Builder(replace(host, iommu=built_with), release(chosen) or (0, 0), has, place)
     if built_with is not host.iommu:
         builder.said.say(f"the host's IOMMU is {'unknown' if isinstance(host.iommu, Unknown) else host.iommu.value}, the lab's {built_with.value}")
     roots = builder.roots()
@@ -70,25 +72,22 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
         for root in roots:
             root.numa_node = None
         nodes = 0
-    built = Host(host.name, tuple(_functions(roots, builder, built_with)), tuple(NumaNode(index) for index in range(nodes)), iommu=built_with,
+    built = Host(host.name, tuple(_functions(roots, builder)), tuple(NumaNode(index) for index in range(nodes)), iommu=built_with,
                  kernel=chosen or UNKNOWN, cmdline=acs)
     addresses = dict(_addresses(roots, builder))
-    args = (*_platform(built_with, nodes), *arguments(roots))
-    words = {IommuKind.INTEL: ["intel_iommu=on"], IommuKind.AMD: ["no_timer_check"]}.get(built_with, ["intel_iommu=off"])
-    return Machine(built, args, " ".join([*words, *([acs] if acs else [])]), addresses, tuple((part.address, count) for part, count in builder.vfs),
-                   builder.said.sentences(), tuple(_regrouped(host, built, addresses)))
+    args = (*_around(place, nodes), *arguments(roots))
+    return Machine(built, args, " ".join([*place.words, *([acs] if acs else [])]), addresses, tuple((part.address, count) for part, count in builder.vfs),
+                   builder.said.sentences(), tuple(_regrouped(host, built, addresses)), place)
 
 
-def _platform(iommu: IommuKind, nodes: int) -> Iterator[str]:
-    yield from ("-machine", "q35,accel=tcg,kernel-irqchip=split", "-cpu", _CPU[iommu is IommuKind.AMD], "-smp", "1")
+def _around(place: Platform, nodes: int) -> Iterator[str]:
+    yield from ("-machine", place.machine, "-cpu", place.cpu, "-smp", "1")
     yield from ("-m", str(_FIRST_NODE_MB + max(0, nodes - 1) * _FURTHER_NODE_MB))
     for node in range(nodes):
         yield from ("-object", f"memory-backend-ram,id=m{node},size={_FURTHER_NODE_MB if node else _FIRST_NODE_MB}M")
         yield from ("-numa", f"node,nodeid={node},memdev=m{node}{',cpus=0' if node == 0 else ''}")
-    if iommu is IommuKind.INTEL:
-        yield from ("-device", "intel-iommu,intremap=on,device-iotlb=on")
-    if iommu is IommuKind.AMD:
-        yield from ("-device", "amd-iommu")
+    for device in place.devices:
+        yield from ("-device", device)
 
 
 def _acs_parameters(roots: list[Root], builder: Builder) -> str:
@@ -108,12 +107,10 @@ def _acs_parameters(roots: list[Root], builder: Builder) -> str:
     return f"pci={word}={';'.join(entries)}"
 
 
-def _functions(roots: list[Root], builder: Builder, iommu: IommuKind) -> Iterator[Function]:
+def _functions(roots: list[Root], builder: Builder) -> Iterator[Function]:
     first = RootBus(0, 0)
-    for device, function, device_id, class_code in standins.CHIPSET:
-        yield _own(Address(0, 0, device, function), 0x8086, device_id, class_code, multifunction=device == 0x1F)
-    if iommu is IommuKind.AMD:
-        yield _own(Address(0, 0, standins.AMD_IOMMU_SLOT, 0), *standins.AMD_IOMMU, multifunction=False)
+    for own in builder.platform.own:
+        yield _own(Address(0, 0, own.device, own.function), own.vendor_id, own.device_id, own.class_code, multifunction=own.multifunction)
     for root in roots:
         if root.bus:
             kind = standins.EXPANDER

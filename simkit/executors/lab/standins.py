@@ -14,8 +14,8 @@ PORT_ACS = AcsBits(0x5F)
 MOST_VFS = 127
 VF_OFFSET = VF_STRIDE = 1
 ALWAYS = frozenset({"pcie-root-port", "ioh3420", "x3130-upstream", "xio3130-downstream", "pcie-pci-bridge", "pci-bridge", "pxb-pcie", "nvme", "edu",
-                    "e1000e", "qemu-xhci", "virtio-net-pci", "virtio-gpu-pci", "intel-iommu", "amd-iommu"})
-"""Devices that QEMU 7.2 and later have."""
+                    "e1000e", "qemu-xhci", "virtio-net-pci", "virtio-gpu-pci"})
+"""Devices that QEMU 7.2 and later have, for every machine."""
 
 
 @dataclass(frozen=True, slots=True)
