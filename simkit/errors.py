@@ -56,6 +56,10 @@ class MalformedConfigSpace(InputError):
     """Configuration space bytes that contradict the PCI or PCIe specification, or end too early."""
 
 
+class MalformedTable(InputError):
+    """An ACPI table that is cut off, or whose structures contradict their lengths."""
+
+
 class MalformedDocument(InputError):
     """A text (YAML, JSON, XML) that is not what its schema says."""
 

@@ -14,6 +14,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from simkit.errors import InputError, SimkitError, UnreadableSource, UnsafeArchive
+from simkit.formats.acpi.encode import tables
 from simkit.formats.source import open_host, recognise
 from simkit.formats.sysfs import reader as sysfs
 from simkit.formats.sysfs import tree as sysfs_tree
@@ -21,6 +22,8 @@ from simkit.formats.sysfs.files import FolderFiles
 from simkit.formats.sysfs.stream import HEADER, StreamFiles, script
 from simkit.model.host import Host
 from simkit.model.place import Places
+from simkit.model.platform import IommuKind
+from simkit.model.scope import IommuScope, ScopePath
 from simkit.model.unknown import Unknown
 from simkit.testing.hosts import hosts
 
@@ -123,6 +126,27 @@ def test_what_may_not_be_read_is_unknown_with_the_reason() -> None:
     unknown = host.functions[0].acs
     assert isinstance(unknown, Unknown)
     assert "capture as root" in unknown.why
+
+
+def test_firmwares_tables_are_asked_for() -> None:
+    """A user who is not root sees that they are there; root's come whole, longer than config space."""
+    folder = "sys/firmware/acpi/tables"
+    head = f"{HEADER.decode()}\nD sys/bus/pci/devices//0000:00:00.0\nD sys/bus/pci/devices/0000:00:00.0//class\nD {folder}//DMAR/FACP\n"
+    denied = sysfs.read(StreamFiles(f"{head}N {folder}/FACP\nN {folder}/DMAR\nend\n".encode(), name="s"), name="x")
+    assert isinstance(denied.iommu_scopes, Unknown)
+    assert "capture as root" in denied.iommu_scopes.why
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_long_tables_come_whole(recorded: Path, tmp_path: Path, shell: list[str]) -> None:
+    node = tmp_path / "node"
+    shutil.copytree(recorded, node, symlinks=True)
+    scopes = tuple(IommuScope(IommuKind.INTEL, 0, paths=(ScopePath(0, ((device, 0),)),)) for device in range(32)) * 10
+    (node / "sys/firmware/acpi/tables").mkdir(parents=True, exist_ok=True)
+    (node / "sys/firmware/acpi/tables/DMAR").write_bytes(tables(scopes)["DMAR"])
+    folder, stream = both(node, shell)
+    assert stream.iommu_scopes == folder.iommu_scopes == scopes
+    assert len(tables(scopes)["DMAR"]) > 4096
 
 
 @pytest.mark.parametrize(("data", "words"), [

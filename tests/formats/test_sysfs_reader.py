@@ -20,6 +20,7 @@ from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Bar, BarKind, BusRange, Link, PortType, Sriov
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
+from simkit.model.scope import MadeBus
 from simkit.model.unknown import Unknown, is_known
 
 ROOT = "sys/devices/pci0000:00"
@@ -60,6 +61,19 @@ def config(size: int = 64, *, bridge: tuple[int, int] | None = None, many: bool 
 
 
 # ---- which functions, below what
+
+
+def test_a_root_bus_below_a_function_was_made_by_its_driver(tmp_path):
+    """Intel VMD: the domain is the function's, all the way down; a host bridge below a platform device is nobody's."""
+    vmd = f"{ROOT}/0000:00:0e.0"
+    found = host(tmp_path, {f"{vmd}/class": b"0x010400\n", f"{vmd}/pci10000:e0/10000:e0:06.0/class": b"0x060400\n",
+                            f"{vmd}/pci10000:e0/10000:e0:06.0/10000:e1:00.0/class": b"0x010802\n",
+                            "sys/devices/platform/10.pcie/pci0001:00/0001:00:00.0/class": b"0x060000\n",
+                            "sys/bus/pci/devices/0001:00:00.0": "sys/devices/platform/10.pcie/pci0001:00/0001:00:00.0"})
+    assert found.made_buses == (MadeBus(RootBus(0x10000, 0xE0), at("0000:00:0e.0")),)
+    assert found[at("10000:e1:00.0")].parent == at("10000:e0:06.0")
+    assert found[at("10000:e0:06.0")].parent == RootBus(0x10000, 0xE0)
+
 
 
 def test_functions_of_links_and_of_folders_are_united(tmp_path):

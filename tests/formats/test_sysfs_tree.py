@@ -21,6 +21,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
+from simkit.model.scope import IdRange, IommuScope, MadeBus
 from simkit.model.unknown import UNKNOWN, is_known
 from simkit.testing.hosts import hosts
 
@@ -52,7 +53,8 @@ def whole_host() -> Host:
     )
     nodes = (NumaNode(0, CpuSet.of(range(4)), 512 << 30, 0, (10, 21)), NumaNode(1, CpuSet.of([4, 5, 6, 7]), 256 << 30, 1, (21, 10)))
     return Host("whole", functions, nodes, Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 509),),
-                kernel="6.8.0-45-generic", cmdline="root=/dev/sda iommu=pt")
+                kernel="6.8.0-45-generic", cmdline="root=/dev/sda iommu=pt", made_buses=(MadeBus(RootBus(0x10000, 1), OLD),),
+                iommu_scopes=(IommuScope(IommuKind.AMD, 0, ids=(IdRange(0, 0x1FFF), IdRange(0x1910, 0x191F, 0x1900))), IommuScope(IommuKind.AMD, 1)))
 
 
 def again(host: Host, folder: Path) -> Host:
@@ -156,7 +158,7 @@ def test_known_facts_survive_any_mixture(host, tmp_path_factory):
 @pytest.mark.parametrize("usage", ["root disk", "disk mounted at /var/lib/data", "swap", "root disk, session NIC, default route", "session NIC", "default route",
                                    "NIC with open connections", "console"])
 def test_what_the_host_uses_comes_back(tmp_path, usage):
-    host = whole_host()
+    host = replace(whole_host(), made_buses=())  # whose maker the host would use as well
     host = host.with_functions(*(replace(function, usage=usage if function.address in (NIC, GPU) else None) for function in host.functions))
     assert again(host, tmp_path / "node") == host
 

@@ -13,11 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from simkit.executors.lab.console import Console
 from simkit.executors.lab.errors import LabFailed
+from simkit.formats.sysfs.firmware import TABLES
 
 DEVICES = "sys/bus/pci/devices"
 _TEXTS = ("class", "vendor", "device", "revision", "subsystem_vendor", "subsystem_device", "numa_node", "local_cpulist", "current_link_speed",
           "current_link_width", "max_link_speed", "max_link_width", "reset_method", "sriov_totalvfs", "sriov_numvfs", "sriov_offset", "sriov_stride",
           "sriov_vf_device", "sriov_drivers_autoprobe", "driver_override", "resource", "boot_vga")
+_TABLES = ("FACP", "DMAR", "IVRS")
 _LINKS = ("iommu_group", "driver", "physfn", "virtfn*")
 _AROUND = ("proc/version", "proc/cmdline", "proc/cpuinfo", "proc/sys/kernel/osrelease", "sys/devices/system/node/node*/cpulist",
            "sys/devices/system/node/node*/distance", "sys/devices/system/node/node*/meminfo", "sys/devices/system/cpu/cpu*/topology/*",
@@ -31,12 +33,13 @@ _MOST_BYTES = 64 << 20
 def command() -> str:
     """One shell line: attributes by `grep`, links by `ls`, config space by `tar`, together gzipped in base64.
 
-    `grep` and `ls` read any number of files in one process; `tar` wants files as long as sysfs says they are, which `config` alone is.
+    `grep` and `ls` read any number of files in one process; `tar` wants files as long as sysfs says they are, which `config` and firmware's tables alone are.
     """
     texts = " ".join([*_AROUND, *(f"{DEVICES}/*/{name}" for name in _TEXTS)])
+    tables = " ".join(f"{TABLES}/{name}" for name in _TABLES)
     links = " ".join([*_AROUND_LINKS, *(f"{DEVICES}/*/{name}" for name in _LINKS)])
     return (f"cd /; grep -H '' {texts} >/tmp/texts 2>/dev/null; ls -d -l {links} >/tmp/links 2>/dev/null; "
-            f"tar -c -f - tmp/texts tmp/links {DEVICES}/*/config 2>/dev/null | gzip | base64 -w 0")
+            f"tar -c -f - tmp/texts tmp/links {DEVICES}/*/config {tables} 2>/dev/null | gzip | base64 -w 0")
 
 
 def fetch(console: Console, folder: Path, *, limit_s: float = 60) -> None:

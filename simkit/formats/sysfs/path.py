@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from simkit.errors import InputError
-from simkit.model.address import Address
+from simkit.model.address import Address, RootBus
 
 MOST_LINKS = 40
 
@@ -37,6 +38,21 @@ def owners(path: str | None) -> Iterator[Address]:
     for above, below in zip(reversed(named[:-1]), reversed(parts[1:]), strict=True):
         if above is not None and is_root_bus(below):
             yield above
+
+
+def makers(path: str) -> Iterator[tuple[RootBus, Address]]:
+    """The root buses on a path that lie below a function, whose driver made them, each with that function."""
+    parts = path.split("/")
+    for above, below in pairwise(parts):
+        address = function_named(above)
+        if address is None or not is_root_bus(below):
+            continue
+        try:
+            bus = RootBus.parse(below)
+        except InputError:
+            continue
+        if bus.domain != address.domain:
+            yield bus, address
 
 
 def follow(path: str, link: Callable[[str], str | None], *, top: str = "") -> str | None:

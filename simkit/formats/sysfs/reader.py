@@ -11,7 +11,8 @@ from typing import TypeVar
 from simkit.errors import Fault, InputError, MalformedConfigSpace
 from simkit.formats.pci.config_space import ConfigSpace, decode
 from simkit.formats.sysfs.files import Files, FolderFiles, name_of, text_of
-from simkit.formats.sysfs.path import function_named, is_root_bus
+from simkit.formats.sysfs.firmware import iommu_scopes
+from simkit.formats.sysfs.path import function_named, is_root_bus, makers
 from simkit.formats.sysfs.platform import cpu, iommu, nearest, numa_nodes, tees
 from simkit.formats.sysfs.usage import usage
 from simkit.model.address import Address, Parent, RootBus
@@ -20,6 +21,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
+from simkit.model.scope import MadeBus
 from simkit.model.unknown import Unknown, is_known
 
 DEVICES, GROUPS = "sys/bus/pci/devices", "sys/kernel/iommu_groups"
@@ -70,7 +72,7 @@ def read(files: Files, *, name: str) -> Host:
         name_of(name) or "local", _placed(functions, paths), nodes, cpu(files), iommu(files), tees(files),
         kernel=release or Unknown("/proc/version is not in the source"),
         cmdline=(text_of(files, "proc/cmdline") or "") if files.read("proc/cmdline", most=1) else _EMPTY,
-        places=Places(places, root=Place(files.name)))
+        iommu_scopes=iommu_scopes(files), made_buses=_made(paths), places=Places(places, root=Place(files.name)))
 
 
 def _placed(functions: list[Function], paths: dict[Address, str]) -> tuple[Function, ...]:
@@ -85,6 +87,11 @@ def _placed(functions: list[Function], paths: dict[Address, str]) -> tuple[Funct
             above[bridge.domain, bus] = bridge
     below = {function.address: above[key] for function in flat if (key := (function.address.domain, function.address.bus)) in above}
     return tuple(replace(function, parent=below[function.address]) if function.address in below else function for function in functions)
+
+
+def _made(paths: dict[Address, str]) -> tuple[MadeBus, ...]:
+    """The root buses that lie below a function."""
+    return tuple(sorted({MadeBus(bus, function) for path in paths.values() for bus, function in makers(path) if function in paths}, key=lambda made: made.bus))
 
 
 def _groups(files: Files) -> dict[Address, int]:

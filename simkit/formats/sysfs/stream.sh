@@ -57,9 +57,9 @@ bytes() {
     readable "$1" || return 0
     printf 'C %s\n' "$1"
     case $DUMP in
-        od) od -An -v -tx1 -N4096 "$1" ;;
-        hexdump) printf ' '; hexdump -v -n 4096 -e '1/1 "%02x "' "$1" ;;
-        xxd) xxd -p -l 4096 "$1" | sed 's/^/ /' ;;
+        od) od -An -v -tx1 -N"${2-4096}" "$1" ;;
+        hexdump) printf ' '; hexdump -v -n "${2-4096}" -e '1/1 "%02x "' "$1" ;;
+        xxd) xxd -p -l "${2-4096}" "$1" | sed 's/^/ /' ;;
     esac
     echo
 }
@@ -110,6 +110,12 @@ platform() {
     table proc/cpuinfo '/^$/q;'
     for entry in cmdline version sys/kernel/osrelease sys/kernel/hostname self/mountinfo swaps; do table "proc/$entry"; done
     for entry in route ipv6_route if_inet6 tcp tcp6; do table "proc/net/$entry"; done
+}
+
+# What firmware puts under IOMMUs; FACP is on every machine with such tables, and tells that they may be read.
+firmware() {
+    names sys/firmware/acpi/tables
+    for table in FACP DMAR IVRS IORT; do bytes "sys/firmware/acpi/tables/$table" 1048576; done
 }
 
 disks() {
@@ -165,6 +171,7 @@ main() {
     command -v readlink >/dev/null && command -v sed >/dev/null || { echo 'X tools'; exit 0; }
     functions
     platform
+    firmware
     disks
     sources
     interfaces

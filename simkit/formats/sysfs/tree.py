@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 from simkit.errors import InputError
+from simkit.formats.acpi.encode import table, tables
 from simkit.formats.pci.config_encode import encode
+from simkit.formats.sysfs.firmware import ALWAYS_THERE, TABLES
 from simkit.formats.sysfs.tree_used import traces
+from simkit.model.address import RootBus
 from simkit.model.capabilities import BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
@@ -30,8 +33,8 @@ def write(host: Host, folder: Path) -> None:
 
     Facts that are unknown have no attribute, and `config` is left out where nothing is known that it would tell. Reading the tree with
     `simkit.formats.sysfs.reader` gives the facts back, as far as sysfs can carry them. It cannot carry names, peer links, what the source
-    assumed, links beyond speed and width, uses in other words than a capture's (`held`), and one unknown register of a `config`
-    whose others are known: that reads as 0 or as an absent capability.
+    assumed, IOMMU scopes of domains above 0xffff, links beyond speed and width, uses in other words than a capture's (`held`), and one unknown
+    register of a `config` whose others are known: that reads as 0 or as an absent capability.
 
     Raises:
         InputError: the folder is not empty or no folder, or a driver's name is none.
@@ -60,6 +63,7 @@ class _Writer:
         for node in self.host.numa_nodes:
             self._node(node)
         self._platform()
+        self._firmware()
         self._used()
 
     def _text(self, path: str, text: str | bytes) -> None:
@@ -76,7 +80,12 @@ class _Writer:
     def path(self, function: Function) -> str:
         """Its folder: below its bridge, or the root bus; a virtual function beside its physical one."""
         above = self.host.parent(function)
-        return f"{self.path(above) if above else f'sys/devices/{self.host.root_bus(function)}'}/{function.address}"
+        return f"{self.path(above) if above else self._bus(self.host.root_bus(function))}/{function.address}"
+
+    def _bus(self, bus: RootBus) -> str:
+        """A root bus' folder: below the function whose driver made it, if one did."""
+        maker = next((self.host[made.function] for made in self.host.made_buses if made.bus == bus), None)
+        return f"{self.path(maker) if maker else 'sys/devices'}/{bus}"
 
     def _function(self, function: Function) -> None:
         path = self.path(function)
@@ -186,6 +195,12 @@ class _Writer:
         if is_known(cpu.threads_per_core):
             first = next((node.cpus.cpus[0] for node in host.numa_nodes if is_known(node.cpus) and node.cpus.cpus), 0)
             self._text(f"sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list", f"0-{cpu.threads_per_core - 1}\n")
+
+    def _firmware(self) -> None:
+        """Tables where their scopes are known, with one that is always there: what is not beside it is not on that machine."""
+        if is_known(self.host.iommu_scopes):
+            for name, data in {ALWAYS_THERE: table(ALWAYS_THERE.encode()), **tables(self.host.iommu_scopes)}.items():
+                self._text(f"{TABLES}/{name}", data)
 
     def _used(self) -> None:
         shown = traces((self.path(function), function.usage) for function in self.host.functions if function.usage)
