@@ -6,7 +6,7 @@ OvmfPkg/PciHotPlugInitDxe/PciHotPlugInit.c (`GetResourcePadding`); SeaBIOS src/f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,11 +74,11 @@ class _Layout:
 
     def below(self, port: str | None, kind: GuestPortKind | None) -> PortWindows:
         io, memory, high, low = self._devices(port)
-        for inner in self.ports:
+        for inner in sorted(self.ports, key=lambda each: each.slot):
             if inner.parent == port and inner.kind is not GuestPortKind.EXPANDER:
                 own = self.below(inner.id, inner.kind)
                 io.append(own.io)
-                memory += [own.memory, *_registers(inner.kind)]
+                memory += [*_registers(inner.kind), own.memory]
                 (low if own.prefetchable_below_4g else high).append(own.prefetchable)
         if kind is None or kind is GuestPortKind.EXPANDER:
             if low and any(part.size_bytes for part in low):
@@ -143,10 +143,24 @@ def _largest(parts: Sequence[Window], least: int) -> int:
 
 
 def _end(parts: Sequence[Window]) -> int:
+    """Where the last part ends, placed one after the other in the order of `_ordered`."""
     end = 0
-    for part in sorted((part for part in parts if part.size_bytes), key=lambda part: (part.alignment_bytes, part.size_bytes), reverse=True):
+    for part in _ordered(part for part in parts if part.size_bytes):
         end = _up(end, part.alignment_bytes) + part.size_bytes
     return end
+
+
+def _ordered(parts: Iterable[Window]) -> list[Window]:
+    """`InsertResourceNode`: larger alignments first; of one alignment, each new part goes ahead of those whose size leaves less of a step, or ahead
+    of all where its own size leaves nothing.
+    """
+    found: list[Window] = []
+    for part in parts:
+        rest = part.size_bytes % part.alignment_bytes
+        before = (at for at, other in enumerate(found) if part.alignment_bytes > other.alignment_bytes
+                  or (part.alignment_bytes == other.alignment_bytes and (not rest or rest >= other.size_bytes % other.alignment_bytes)))
+        found.insert(next(before, len(found)), part)
+    return found
 
 
 def _power(size: int) -> int:
