@@ -19,6 +19,7 @@ from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import alias_bridges, dma_function
 from simkit.semantics.dma_alias_quirks import explicit_aliases, hidden_aliases
 from simkit.semantics.iommu_scope import firmware_alias, translated
+from simkit.semantics.smmu import Streams, waits_for_driver
 
 Joined = tuple[Because, Address]
 _IOMMU_CLASS = 0x0806
@@ -59,8 +60,12 @@ class GroupBuilder:
         numbers = {number: index for index, number in enumerate(sorted({number for number in self.given.values() if number is not None}))}
         self.group_of = {address: numbers[number] for address, number in self.given.items() if number is not None}
         self._following = len(numbers)
+        streams = Streams(self.isolation) if self.host.iommu is IommuKind.SMMU else None
+        for function in functions if streams is not None else ():
+            if function.address in self.group_of:
+                self._streamed(streams, function)
         for function in functions:
-            if function.address in self.given or self._without_group(function):
+            if function.address in self.given or self._without_group(function) or not self._streamed(streams, function):
                 continue
             found = self._through_maker(function) or self._join(function)
             if found is None:
@@ -77,8 +82,15 @@ class GroupBuilder:
             return True
         if translated(self.host, function) is False:
             return True
+        if waits_for_driver(self.host, function) is True:
+            return True
         maker = dma_function(self.host, function)
         return maker is not function and maker.address not in self.group_of
+
+    def _streamed(self, streams: Streams | None, function: Function) -> bool:
+        """Whether all its stream ids are its own, which Arm's SMMUv3 wants."""
+        aliases = self._aliases.get((function.address.domain, function.address.bus), {}).get(function.address, frozenset())
+        return streams is None or streams.claim(function, aliases)
 
     def _through_maker(self, function: Function) -> Joined | None:
         """What lies in a domain that Intel's VMD made is visited as the VMD itself, whose group is there already."""

@@ -15,6 +15,7 @@ from simkit.semantics.aliases import FIRST_MADE_DOMAIN, dma_function, guessed_ma
 from simkit.semantics.group_rework import builder
 from simkit.semantics.iommu import active
 from simkit.semantics.possible import count, deciding, possible
+from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE, waits_for_driver
 
 
 def groups(host: Host, *, kernel: str | None = None) -> Grouping:
@@ -63,6 +64,10 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     elif lost := sorted({str(bus) for bus in host.root_buses if dma_function(host, host.children(bus)[0]).address.domain >= FIRST_MADE_DOMAIN}):
         text = f"no VMD is known that made {', '.join(lost)}: functions there are taken to use ids of their own, below a VMD they would use its"
         found.append(Assumption(text, "made_buses", host.where("made_buses")))
+    if told := [function.address for function in host.functions if not is_known(waits_for_driver(host, function))]:
+        since = ".".join(map(str, PROBED_WHEN_FOUND_SINCE))
+        text = f"a driver was tried on every function (before Linux {since} an SMMU's groups come with it; not known of {len(told)} functions)"
+        found.append(Assumption(text, "kernel", host.where("kernel")))
     caveat = kernels.caveat(host.kernel)
     if caveat:
         found.append(Assumption(caveat, "kernel", host.where("kernel")))
