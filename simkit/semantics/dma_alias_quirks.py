@@ -58,7 +58,7 @@ _SWITCHTEC = {
     ),
     0x1055: _ids("1001 1002 1003 1004 1005 1006 1008"),
 }
-"""Microsemi's and Microchip's switches (`quirk_switchtec_ntb_dma_alias`), 97 and 7 of 7.3; 6.1 and 6.12 lack 1055:1008."""
+"""Microsemi's and Microchip's switches (`quirk_switchtec_ntb_dma_alias`), 93 and 7 of 7.3; 6.1 lacks 1055:1008."""
 
 
 def hidden_aliases(function: Function) -> bool:

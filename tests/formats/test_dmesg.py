@@ -13,7 +13,9 @@ from simkit.formats.text.dmesg import read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import AcsBits, Bar, BarKind, BusRange, Link, PortType
 from simkit.model.platform import Cpu, IommuKind
+from simkit.model.scope import MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown
+from simkit.semantics.groups import groups
 
 LOG = """\
 Linux version 6.12.9-amd64 (debian-kernel@lists.debian.org) (gcc-14 (Debian 14.2.0-12) 14.2.0) #1 SMP PREEMPT_DYNAMIC
@@ -178,3 +180,39 @@ def test_what_booted_kernels_logged(corpus):
                 counts["functions"] += len(logged)
     print(counts)
     assert counts == {"cases": 256, "functions": 4524}
+
+
+VMD = """\
+Linux version 6.8.0 (x) #1 SMP
+DMAR: IOMMU enabled
+PCI host bridge to bus 0000:00
+pci 0000:00:0e.0: [8086:a77f] type 00 class 0x010400 PCIe Root Complex Integrated Endpoint
+pci 0000:00:14.0: [8086:51ed] type 00 class 0x0c0330 conventional PCI endpoint
+pci 0000:00:0e.0: Adding to iommu group 7
+pci 0000:00:14.0: Adding to iommu group 9
+DMAR: Intel(R) Virtualization Technology for Directed I/O
+vmd 0000:00:0e.0: PCI host bridge to bus 10000:e0
+pci_bus 10000:e0: root bus resource [bus e0-ff]
+pci 10000:e0:06.0: [8086:a74d] type 01 class 0x060400 PCIe Root Port
+pci 10000:e0:06.0: PCI bridge to [bus e1]
+pci 10000:e0:06.0: Adding to iommu group 7
+pci 10000:e1:00.0: [15b7:5015] type 00 class 0x010802 PCIe Endpoint
+pci 10000:e1:00.0: Adding to iommu group 7
+"""
+"""The functions and groups of a laptop whose owner published them (ids and groups; the lines are put together here)."""
+
+
+def test_the_kernel_groups_all_below_a_vmd_with_it() -> None:
+    host = read(VMD.encode(), source="vmd.log")
+    assert host.made_buses == (MadeBus(RootBus(0x10000, 0xE0), Address.parse("00:0e.0")),)
+    answer = groups(host)
+    assert answer.reported
+    assert answer.differences == ()
+    assert [[str(address) for address in group.functions] for group in answer.groups] == [["0000:00:0e.0", "10000:e0:06.0", "10000:e1:00.0"], ["0000:00:14.0"]]
+    apart = groups(read(VMD.replace("10000:e1:00.0: Adding to iommu group 7", "10000:e1:00.0: Adding to iommu group 8").encode(), source="vmd.log"))
+    assert [str(difference.function) for difference in apart.differences] == ["0000:00:0e.0", "10000:e0:06.0", "10000:e1:00.0"]
+
+
+def test_a_maker_that_the_log_does_not_find_makes_nothing() -> None:
+    lines = [line for line in VMD.splitlines() if not line.startswith("pci 0000:00:0e.0")]
+    assert read("\n".join(lines).encode(), source="x").made_buses == ()

@@ -15,6 +15,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.place import Place, Places
 from simkit.model.platform import Cpu, IommuKind
+from simkit.model.scope import MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown
 
 MOST_FUNCTIONS = 1 << 17
@@ -40,6 +41,7 @@ _LIMITED = re.compile(rf"[\d.]+ Gb/s available PCIe bandwidth, limited by {_SPEE
 _FULL = re.compile(rf"[\d.]+ Gb/s available PCIe bandwidth \({_SPEED}\)")
 _ACS = re.compile(r"Configured ACS to 0x([0-9a-f]{1,4})\b.*")
 _ROOT = re.compile(r"(?:pci_bus ([0-9a-f]{4,8}:[0-9a-f]{2}): root bus resource|PCI host bridge to bus ([0-9a-f]{4,8}:[0-9a-f]{2}))\b")
+_MADE = re.compile(r"PCI host bridge to bus ([0-9a-f]{4,8}:[0-9a-f]{2})")
 _NODE = re.compile(r"pci_bus ([0-9a-f]{4,8}:[0-9a-f]{2}): on NUMA node (\d{1,5})\b")
 _VERSION = re.compile(r"\bLinux version (\S+) ")
 _CMDLINE = re.compile(r"\b(?:Kernel command line|Command line): (.*)")
@@ -103,6 +105,7 @@ class _Reader:
         self.devices: dict[Address, _Device] = {}
         self.places: dict[str, int] = {}
         self.roots: set[RootBus] = set()
+        self.makers: dict[RootBus, Address] = {}
         self.nodes: dict[RootBus, int] = {}
         self.told: dict[str, Any] = {}
         self.iommus: set[IommuKind] = set()
@@ -191,6 +194,12 @@ class _Reader:
     def _acs(self, number: int, address: Address, message: re.Match[str]) -> None:
         self._fact(number, address, "acs", Acs(_SILENT, AcsBits(int(message[1], 16) & 0x7F)))
 
+    def _made(self, _number: int, address: Address, message: re.Match[str]) -> None:
+        """`pci_register_host_bridge`, of a root bus that a function's driver makes (Intel VMD)."""
+        bus = _root_bus(message[1])
+        self.roots.add(bus)
+        self.makers[bus] = address
+
     def _bus(self, text: str) -> None:
         if (found := _ROOT.search(text)) is not None:
             self.roots.add(_root_bus(found[1] or found[2]))
@@ -218,10 +227,12 @@ class _Reader:
         tree = grow([self._function(address, device, silent) for address, device in sorted(self.devices.items())], roots=frozenset(self.roots))
         places = {path: Place(source, line) for path, line in self.places.items()}
         places |= {f"functions/{address}": Place(source, device.line) for address, device in self.devices.items()}
+        makers = {bus: address for bus, address in self.makers.items() if address in self.devices and bus.domain != address.domain}
         assumed = [f"{len(boots)} boots are in the log; the last one counts"] if len(boots) > 1 else []
         host = Host(source.rpartition("/")[2].partition(".")[0] or source, tree.functions, cpu=self.told.get("cpu", Cpu()),
                     iommu=self._iommu(grouped=grouped), tees=_SILENT, kernel=self.told.get("kernel", _NO_START),
-                    cmdline=self.told.get("cmdline", _NO_START), elided=bool(tree.missing), assumed=tuple(assumed), places=Places(places, root=Place(source)))
+                    cmdline=self.told.get("cmdline", _NO_START), elided=bool(tree.missing), assumed=tuple(assumed),
+                    made_buses=tuple(MadeBus(bus, makers[bus]) for bus in sorted(makers)), places=Places(places, root=Place(source)))
         return replace(host, functions=tuple(self._on_node(host, function) for function in host.functions)) if self.nodes else host
 
     def _on_node(self, host: Host, function: Function) -> Function:
@@ -260,5 +271,5 @@ def _root_bus(text: str) -> RootBus:
 
 _MESSAGES: tuple[tuple[re.Pattern[str], Callable[[_Reader, int, Address, re.Match[str]], None]], ...] = (
     (_FOUND, _Reader._found), (_GROUP, _Reader._group), (_BRIDGE, _Reader._bridge), (_BAR, _Reader._bar), (_NO_SPACE, _Reader._no_space),
-    (_LIMITED, _Reader._limited), (_FULL, _Reader._full), (_ACS, _Reader._acs),
+    (_LIMITED, _Reader._limited), (_FULL, _Reader._full), (_ACS, _Reader._acs), (_MADE, _Reader._made),
 )
