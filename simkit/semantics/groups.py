@@ -15,7 +15,9 @@ from simkit.semantics.aliases import FIRST_MADE_DOMAIN, dma_function, guessed_ma
 from simkit.semantics.group_rework import builder
 from simkit.semantics.iommu import active
 from simkit.semantics.possible import count, deciding, possible
-from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE, waits_for_driver
+from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE, grouped_late, leaves_first, waits_for_driver
+
+_NAMED = 5
 
 
 def groups(host: Host, *, kernel: str | None = None) -> Grouping:
@@ -64,9 +66,12 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     elif lost := sorted({str(bus) for bus in host.root_buses if dma_function(host, host.children(bus)[0]).address.domain >= FIRST_MADE_DOMAIN}):
         text = f"no VMD is known that made {', '.join(lost)}: functions there are taken to use ids of their own, below a VMD they would use its"
         found.append(Assumption(text, "made_buses", host.where("made_buses")))
+    since = ".".join(map(str, PROBED_WHEN_FOUND_SINCE))
     if told := [function.address for function in host.functions if not is_known(waits_for_driver(host, function))]:
-        since = ".".join(map(str, PROBED_WHEN_FOUND_SINCE))
         text = f"a driver was tried on every function (before Linux {since} an SMMU's groups come with it; not known of {len(told)} functions)"
+        found.append(Assumption(text, "kernel", host.where("kernel")))
+    if apart := _split_by_order(host):
+        text = f"ports have their drivers before what is below them (Linux before {since} groups in that order; the other way round stays apart: {apart})"
         found.append(Assumption(text, "kernel", host.where("kernel")))
     caveat = kernels.caveat(host.kernel)
     if caveat:
@@ -74,11 +79,23 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     return tuple(found)
 
 
+def _split_by_order(host: Host) -> str:
+    """The functions that have a smaller group if an SMMU's driver hears of them before it hears of their ports."""
+    if not grouped_late(host):
+        return ""
+    blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
+    late, early = (builder(blank)(blank, Isolation(blank, optimistic=False), only=order).run().members_of() for order in (leaves_first(blank), None))
+    apart = [address for address in late if len(late[address]) < len(early.get(address, ())) and not blank[address].is_bridge]
+    return ", ".join(map(str, apart[:_NAMED])) + (f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else "")
+
+
 def _differences(host: Host, reported: dict[Address, tuple[Address, ...]]) -> tuple[Difference, ...]:
     """Functions whose reported group lies outside what the rules allow: below the finest or above the coarsest possible one."""
     blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
     GroupBuilder = builder(host)  # noqa: N806 (a class)
-    coarse, fine = (GroupBuilder(blank, Isolation(blank, optimistic=optimistic)).run().members_of() for optimistic in (False, True))
+    order = leaves_first(blank) if grouped_late(blank) else None
+    coarse = GroupBuilder(blank, Isolation(blank, optimistic=False)).run().members_of()
+    fine = GroupBuilder(blank, Isolation(blank, optimistic=True), only=order).run().members_of()
     return tuple(
         Difference(
             address,

@@ -19,6 +19,7 @@ from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown, is_known
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
+from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE
 
 _REDIRECT_OFF = AcsBits.SV | AcsBits.UF
 _SHOWN_VFS, _FEWEST_VFS = 16, 4
@@ -45,6 +46,11 @@ class Builder:
             if not function.is_vf:
                 self.below.setdefault(function.parent, []).append(function)
 
+    @property
+    def requested(self) -> bool:
+        """Whether the kernel asks for ACS before it looks for functions; their control stays firmware's otherwise, which leaves all off."""
+        return self.host.iommu is not IommuKind.NONE and not (self.platform.acs_late and self.version < PROBED_WHEN_FOUND_SINCE)
+
     def roots(self) -> list[Root]:
         """All root buses. The host's first is pcie.0 where no NUMA node is known of it, else each is an expander's, which can have one.
 
@@ -52,12 +58,15 @@ class Builder:
         """
         found = sorted({function.parent for function in self.host.functions if isinstance(function.parent, RootBus)})
         nodes = {bus: self._numa_node(bus) for bus in found}
+        if not self.platform.numa and any(node is not None for node in nodes.values()):
+            self.said.say("Arm's machine has no NUMA nodes in the lab")
+            nodes = dict.fromkeys(found)
         pcie = Root("pcie.0", 0)
         expanders: list[Root] = []
         homeless: list[list[Function]] = []
         for bus in found:
             slots = self._by_slot(bus)
-            if bus == found[0] and (nodes[bus] is None or not self.platform.expanders):
+            if bus == found[0] and (nodes[bus] is None or not self.platform.numa):
                 pcie.parts = self._bus(slots, self._chipset_leaves(), root=True, express=True)
                 continue
             if not self.platform.expanders:
@@ -217,7 +226,7 @@ class Builder:
 
     def _control(self, function: Function) -> AcsBits:
         """What its ACS control shall read: as the kernel sets it, or as the host's where the command line can say so."""
-        if self.host.iommu is IommuKind.NONE:
+        if not self.requested:
             return AcsBits.NONE
         acs = function.acs
         if not isinstance(acs, Acs) or not is_known(acs.control):

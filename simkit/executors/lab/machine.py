@@ -66,6 +66,8 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
     number(roots, name=host.name)
     _say_of_the_whole(builder)
     acs = _acs_parameters(roots, builder)
+    if not builder.requested and built_with is not IommuKind.NONE:
+        builder.said.say("on a devicetree this kernel asks for ACS too late: all ports' bits are off")
     nodes = max([root.numa_node for root in roots if root.numa_node is not None], default=-1) + 1
     if nodes > 64:
         builder.said.say(f"{nodes} NUMA nodes are too many for the lab: none is given")
@@ -93,7 +95,7 @@ def _around(place: Platform, nodes: int) -> Iterator[str]:
 def _acs_parameters(roots: list[Root], builder: Builder) -> str:
     """`pci=config_acs=` (6.12 and later: bits from the right are SV, TB, RR, CR, UF, EC, DT), or `disable_acs_redir=` (pci_enable_acs)."""
     odd = [part for root in roots for part in root.all() if part.control not in (None, REQUIRED_ACS) and part.standin.acs is not None]
-    if builder.host.iommu is IommuKind.NONE or not odd:
+    if not builder.requested or not odd:
         return ""
     word = "config_acs" if builder.version >= kernels.CONFIG_ACS_SINCE else "disable_acs_redir"
     entries: list[str] = []

@@ -57,8 +57,9 @@ class Platform:
     """One kind of machine.
 
     `machine` and `cpu` are QEMU's; `devices` come before all others; `words` are the kernel's; `needs` are devices that this QEMU must
-    have. `expanders`: whether further root buses are found. `firmware`: whether a UEFI has to be loaded; SeaBIOS, which QEMU brings, and
-    Linux itself, where a devicetree describes the machine, number buses alike.
+    have. `expanders`: whether further root buses are found; `numa`: whether they can have NUMA nodes. `acs_late`: whether kernels before
+    6.15 ask for ACS only when the first driver is bound, when all functions have been found (`of_iommu_configure`). `firmware`: whether a
+    UEFI has to be loaded; SeaBIOS, which QEMU brings, and Linux itself, where a devicetree describes the machine, number buses alike.
     """
 
     architecture: Architecture
@@ -69,6 +70,8 @@ class Platform:
     words: tuple[str, ...] = ()
     needs: frozenset[str] = standins.ALWAYS
     expanders: bool = True
+    numa: bool = True
+    acs_late: bool = False
     firmware: bool = False
 
     @property
@@ -82,9 +85,12 @@ CPU = {False: "max,cx16=off", True: "EPYC"}
 _CHIPSET = tuple(Own(device, function, 0x8086, device_id, class_code, device == 0x1F) for device, function, device_id, class_code in standins.CHIPSET)
 _Q35 = Platform(X86, "q35,accel=tcg,kernel-irqchip=split", CPU[False], _CHIPSET, words=("intel_iommu=off",),
                 needs=standins.ALWAYS | {"intel-iommu", "amd-iommu"})
-_ACPI = Platform(ARM, "virt,accel=tcg,iommu=smmuv3,gic-version=3", "cortex-a57", (Own(0, 0, 0x1B36, 0x0008, 0x060000),), firmware=True)
-"""Arm's machine has one function of its own (`gpex_root_realize`, hw/pci-host/gpex.c); a plain CPU, for `max` costs time on what is not looked at."""
-_DEVICETREE = replace(_ACPI, expanders=False, firmware=False)
+_ACPI = Platform(ARM, "virt,accel=tcg,iommu=smmuv3,gic-version=3", "cortex-a57", (Own(0, 0, 0x1B36, 0x0008, 0x060000),),
+                 numa=False, firmware=True)
+"""Arm's machine has one function of its own (`gpex_root_realize`, hw/pci-host/gpex.c); a plain CPU, for `max` costs time on what is not looked at.
+
+Linux takes the UEFI's flash for memory that no node covers, and then has no NUMA at all (7.3; `numa_memblks_init`)."""
+_DEVICETREE = replace(_ACPI, expanders=False, acs_late=True, firmware=False)
 """Expanders' buses stand in ACPI's tables alone (`acpi_dsdt_add_pci`, hw/arm/virt-acpi-build.c)."""
 _BY_IOMMU = {
     IommuKind.INTEL: replace(_Q35, devices=("intel-iommu,intremap=on,device-iotlb=on",), words=("intel_iommu=on",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import tempfile
 from dataclasses import replace
@@ -19,6 +20,8 @@ from simkit.model.capabilities import AcsBits
 from simkit.model.host import Host
 from simkit.model.place import Place, Places
 from simkit.plan import attributes
+
+_ADDED = re.compile(r" (\w{4,}:\w\w:\w\w\.\w): Adding to iommu group")
 
 
 class Session:
@@ -52,6 +55,11 @@ class Session:
         """The kernel's messages that match a pattern of `grep -E`."""
         quoted = pattern.replace("'", "'\\''")
         return tuple(self.console.run(f"dmesg | grep -E '{quoted}'")[1].decode("utf-8", "replace").splitlines())
+
+    def probe_order(self) -> tuple[Address, ...]:
+        """The functions in the order in which the kernel grouped them since boot, as its log tells."""
+        found = (_ADDED.search(line) for line in self.dmesg("Adding to iommu group"))
+        return tuple(dict.fromkeys(Address.parse(match[1]) for match in found if match is not None))
 
     def driver(self, address: Address) -> str | None:
         """The driver that a function is bound to now."""
