@@ -91,7 +91,8 @@ class Grouping:
 
     Where the kernel's own report is there it is what `groups` holds, and `differences` says where the rules predict otherwise.
     `AMBIGUOUS`: what is unknown changes the answer; `groups` is then the coarsest (safest) of the possible ones and `finest`
-    the other end, `possible` how many different ones there are (None: too many to follow up). `ungrouped` are the functions without a group.
+    the other end, `possible` how many different ones there are (None: too many to follow up). `ungrouped` are the functions without a group,
+    `unscoped` those of them that firmware's tables put under no IOMMU.
     """
 
     kernel: str
@@ -103,6 +104,7 @@ class Grouping:
     possible: int | None = 1
     reported: bool = False
     differences: tuple[Difference, ...] = ()
+    unscoped: tuple[Address, ...] = ()
 
     def of(self, address: Address) -> Group | None:
         """The group of a function, or None where it has none."""

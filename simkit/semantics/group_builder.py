@@ -216,3 +216,7 @@ class GroupBuilder:
     def ungrouped(self) -> tuple[Address, ...]:
         """The functions without a group."""
         return tuple(function.address for function in self.host.functions if function.address not in self.group_of)
+
+    def unscoped(self) -> tuple[Address, ...]:
+        """Of these, the ones that firmware's tables put under no IOMMU."""
+        return tuple(address for address in self.ungrouped() if translated(self.host, self.host[address]) is False)

@@ -37,13 +37,16 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
     if whole:
         built = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
         differences = _differences(host, built.members_of())
-        return Grouping(kernels.name(host.kernel), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences)
+        return Grouping(
+            kernels.name(host.kernel), Status.EXACT, built.groups(), built.ungrouped(), reported=True, differences=differences, unscoped=built.unscoped()
+        )
     coarse = GroupBuilder(host, Isolation(host, optimistic=False), given).run()
     fine = GroupBuilder(host, Isolation(host, optimistic=True), given).run() if coarse.isolation.consulted else coarse
     taken = {**coarse.isolation.taken, **fine.isolation.taken}
     stated = (*stated, *(Assumption(text, path, host.where(path)) for path, text in sorted(taken.items())))
     if fine is coarse or coarse.partition() == fine.partition():
-        return Grouping(kernels.name(host.kernel), Status.ASSUMED if stated else Status.EXACT, coarse.groups(), coarse.ungrouped(), stated)
+        status = Status.ASSUMED if stated else Status.EXACT
+        return Grouping(kernels.name(host.kernel), status, coarse.groups(), coarse.ungrouped(), stated, unscoped=coarse.unscoped())
     answer = possible(host, given)
     return Grouping(
         kernels.name(host.kernel),
@@ -53,13 +56,15 @@ def groups(host: Host, *, kernel: str | None = None) -> Grouping:
         (*stated, *deciding(answer)),
         finest=fine.partition(),
         possible=count(answer),
+        unscoped=coarse.unscoped(),
     )
 
 
 def _stated(host: Host) -> tuple[Assumption, ...]:
     found = [Assumption(text, "cmdline", host.where("cmdline")) for text in BootParameters.of(host.cmdline).ignored]
     if not is_known(active(host)):
-        found.append(Assumption("an IOMMU driver is active (without one no function has a group)", "iommu", host.where("iommu")))
+        text = "an IOMMU driver is active, and firmware has all in its scope (otherwise functions have no group)"
+        found.append(Assumption(text, "iommu", host.where("iommu")))
     if guessed := guessed_makers(host):
         pairs = ", ".join(f"{domain:04x} {maker}" for domain, maker in guessed.items())
         found.append(Assumption(f"nobody says which VMD made which PCI domain: paired in order ({pairs})", "made_buses", host.where("made_buses")))

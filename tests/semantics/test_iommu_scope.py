@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from simkit.errors import InconsistentHost
+from simkit.formats.draw.text import groups as drawn
 from simkit.model.address import RootBus
 from simkit.model.capabilities import BusRange, PortType
 from simkit.model.function import Function
@@ -88,9 +89,12 @@ def test_intel_scopes_name_functions_and_what_is_below_bridges() -> None:
     assert without_group(groups(scoped(only))) == {"00:1c.0", "01:00.0", "02:00.0", "02:01.0", "03:00.0", "04:00.0"}
     port = IommuScope(IommuKind.INTEL, 0, paths=(ScopePath(0, ((0x1C, 0), (0, 0), (1, 0)), below=True),))
     answer = groups(scoped(port))
+    assert answer.unscoped == answer.ungrouped
+    assert "      firmware's tables (DMAR, IVRS, IORT) put these under no IOMMU" in drawn(scoped(port), answer).splitlines()
     assert without_group(answer) == {"00:02.0", "00:1c.0", "01:00.0", "02:00.0", "03:00.0"}
     assert len(answer.groups) == 2
     assert without_group(groups(scoped(replace(REST, domain=1)))) == {str(function.address)[5:] for function in scoped().functions}
+    assert drawn(scoped(replace(REST, domain=1)), groups(scoped(replace(REST, domain=1)))).startswith("h: no IOMMU groups: firmware's tables put no function")
     assert without_group(groups(scoped(only, REST))) == set()
 
 

@@ -78,6 +78,8 @@ def _line(entry: Entry) -> str:
 def certainty(grouping: Grouping) -> str:
     """How many IOMMU groups there are, and what that rests on."""
     if not grouping.groups:
+        if grouping.unscoped:
+            return "no IOMMU groups: firmware's tables put no function under an IOMMU"
         return "no IOMMU groups: no IOMMU is on" if grouping.ungrouped else "no functions, no IOMMU groups"
     count = f"{len(grouping.groups)} IOMMU group{'s' * (len(grouping.groups) > 1)}, {grouping.status}"
     return count + (", as the kernel reported them" if grouping.reported else f", as Linux {grouping.kernel} would build them")
@@ -95,6 +97,9 @@ def groups(host: Host, grouping: Grouping) -> str:
             lines += reasons[:_REASONS] + ([f"      … and {len(reasons) - _REASONS} more reasons"] if len(reasons) > _REASONS else [])
     if grouping.ungrouped:
         lines.append(f"none  {', '.join(map(str, grouping.ungrouped))}")
+        if grouping.unscoped:
+            unscoped = "these" if grouping.unscoped == grouping.ungrouped else ", ".join(map(str, grouping.unscoped))
+            lines.append(f"      firmware's tables (DMAR, IVRS, IORT) put {unscoped} under no IOMMU")
     if grouping.differences:
         lines.append("The kernel's report differs from what the rules predict:")
         lines.extend(f"  {difference.text}" for difference in grouping.differences)
