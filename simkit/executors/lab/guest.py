@@ -24,6 +24,7 @@ from simkit.model.guest import GuestPlan, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet
 from simkit.model.plan import Plan
+from simkit.model.unknown import is_known
 from simkit.semantics.guest_view import guest_addresses, guest_view
 
 _PLACED = re.compile(r"node(\d+)/cpu(\d+)")
@@ -81,7 +82,7 @@ def _nodes(view: Host, placed: Iterable[str]) -> Iterator[str]:
     found: dict[int, set[int]] = {}
     for match in filter(None, map(_PLACED.fullmatch, placed)):
         found.setdefault(int(match[1]), set()).add(int(match[2]))
-    wanted = {node.id: node.cpus for node in view.numa_nodes}
+    wanted = {node.id: node.cpus for node in view.numa_nodes if is_known(node.cpus)}
     for number in sorted({*found, *wanted}) if wanted else ():
         here, there = CpuSet.of(found.get(number, set())), wanted.get(number, CpuSet())
         if here != there:
