@@ -71,7 +71,11 @@ class GuestNode:
 
 @dataclass(frozen=True, slots=True)
 class GuestPlan:
-    """Everything decided for one guest. `nodes[*].cpus` are host CPUs, in the order of the guest's vCPUs."""
+    """Everything decided for one guest.
+
+    `nodes[*].cpus` are host CPUs, in the order of the guest's vCPUs. `held` are functions that are bound to vfio-pci for the guest, since
+    they share an IOMMU group with one of its devices, and not attached to it: they have no port. `hugepage_bytes`: see `GuestRequest`.
+    """
 
     name: str
     tee: TeeKind
@@ -82,3 +86,10 @@ class GuestPlan:
     devices: tuple[GuestDevice, ...]
     nodes: tuple[GuestNode, ...]
     because: tuple[str, ...] = ()
+    held: tuple[GuestDevice, ...] = ()
+    hugepage_bytes: int | None = None
+
+    @property
+    def bound(self) -> tuple[GuestDevice, ...]:
+        """Every function that nobody else may drive while the guest runs."""
+        return (*self.devices, *self.held)

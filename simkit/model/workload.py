@@ -22,18 +22,76 @@ class Topology(StrEnum):
 
 
 class Share(StrEnum):
-    """Which function of a device is handed over."""
+    """Which part of a device is handed over: all of it, a virtual function, or a virtual function that stands for a MIG instance or a time-sliced vGPU."""
 
     PF = "pf"
     VF = "vf"
+    MIG = "mig"
+    VGPU = "vgpu"
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is a virtual function."""
+        return self is not Share.PF
+
+
+class NumaRule(StrEnum):
+    """Whether CPUs and memory may come from other NUMA nodes than those of a guest's GPUs (of its devices, where it asks for no GPU)."""
+
+    PREFER = "prefer"
+    STRICT = "strict"
+
+
+class Companions(StrEnum):
+    """Where functions go that come along because they share an IOMMU group with what was asked for.
+
+    On a PCIe-to-PCI bridge as conventional devices where they are of a kind that can live there, each on a port of its own, or nowhere:
+    bound to vfio-pci, so that the group is viable, and not attached to the guest.
+    """
+
+    BRIDGE = "bridge"
+    PORT = "port"
+    LEFT = "left"
+
+
+class Apart(StrEnum):
+    """What a guest shares with no other guest, beside its IOMMU groups, which no two guests ever share.
+
+    A reset set; a direct way for peer-to-peer requests that ACS neither redirects nor blocks; a switch above devices of both; the
+    physical function of virtual ones.
+    """
+
+    RESET = "reset"
+    PATH = "path"
+    SWITCH = "switch"
+    VF_PARENT = "vf-parent"
+
+
+class Scope(StrEnum):
+    """What guests are spread over: hosts, failure domains, NUMA nodes, or the switches (else root ports) that their devices are below."""
+
+    HOST = "host"
+    DOMAIN = "domain"
+    NUMA = "numa"
+    SWITCH = "switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """At most `most` of these guests touch one and the same place of a scope; 1 is anti-affinity."""
+
+    guests: tuple[str, ...]
+    by: Scope
+    most: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
     """`count` devices of one kind.
 
-    `model` narrows by name (a part of it, any case) or by ``vendor:device`` id. `peers`: any two of them are at most this far
-    apart. `near`: each of them is paired with a GPU of the guest of its own, at most this far away. `pinned`: take just these.
+    `profile` is what share `mig` or `vgpu` hands out (``3g.40gb``, ``H100-20C``). `model` narrows by name (a part of it, any case) or
+    by ``vendor:device`` id. `peers`: any two of them are at most this far apart. `near`: each of them is paired with a GPU of the guest
+    of its own, at most this far away. `pinned`: take just these.
     """
 
     kind: Kind
@@ -43,6 +101,7 @@ class DeviceRequest:
     peers: PeerClass | None = None
     near: PeerClass | None = None
     pinned: tuple[Address, ...] = ()
+    profile: str | None = None
 
     def fits(self, function: Function) -> bool:
         """Whether a function is of the kind and model that are named, and among the pinned ones; ports and virtual functions never are."""
@@ -56,7 +115,7 @@ class DeviceRequest:
 
 @dataclass(frozen=True, slots=True)
 class GuestRequest:
-    """One confidential (or ordinary) virtual machine."""
+    """One confidential (or ordinary) virtual machine. `hugepage_bytes`: the size of pages that back its memory; None: pages of any size."""
 
     name: str
     devices: tuple[DeviceRequest, ...] = ()
@@ -64,6 +123,10 @@ class GuestRequest:
     topology: Topology = Topology.FLATTEN
     cpus: int = 1
     memory_bytes: int = 8 << 30
+    numa: NumaRule = NumaRule.PREFER
+    hugepage_bytes: int | None = None
+    companions: Companions = Companions.BRIDGE
+    isolation: tuple[Apart, ...] = ()
 
     @property
     def path(self) -> str:
@@ -73,10 +136,12 @@ class GuestRequest:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Guests that are to run together."""
+    """Guests that are to run together. `keep_free` are devices that none of them may use: room for what is to come."""
 
     name: str
     guests: tuple[GuestRequest, ...]
+    keep_free: tuple[DeviceRequest, ...] = ()
+    spread: tuple[Spread, ...] = ()
     places: Places = field(default_factory=Places, compare=False, repr=False)
 
     def guest(self, name: str) -> GuestRequest:

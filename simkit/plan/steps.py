@@ -54,7 +54,7 @@ def _virtual_functions(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[St
 
 def _handed_over(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[Fault]:
     """Physical functions that go to a guest although a guest has virtual functions of theirs."""
-    owners = {device.address: guest.name for guest in guests for device in guest.devices}
+    owners = {device.address: guest.name for guest in guests for device in guest.bound}
     users = {device.vf_of or host[device.address].physfn: guest.name for guest in guests for device in guest.devices if device.vf_of or device.address in host}
     for physical, user in users.items():
         if physical in owners:
@@ -124,7 +124,7 @@ def _drivers(host: Host, guests: tuple[GuestPlan, ...]) -> Iterator[Step]:
     seen: set[Address] = set()
     remade = _missing(host, guests)
     for guest in guests:
-        for device in guest.devices:
+        for device in guest.bound:
             if device.address not in seen:
                 seen.add(device.address)
                 function = host[device.address] if device.address in host and device.vf_of not in remade else None

@@ -24,7 +24,7 @@ def outcome(plan: Plan) -> Host:
     added = [_virtual(host, device.vf_of, device.address) for guest in plan.guests for device in guest.devices
              if device.vf_of is not None and device.address not in host]
     host = replace(host, functions=(*host.functions, *added))
-    bound = {device.address for guest in plan.guests for device in guest.devices}
+    bound = {device.address for guest in plan.guests for device in guest.bound}
     host = host.with_functions(*(replace(host[address], driver="vfio-pci") for address in bound))
     writes = [action for step in plan.steps for action in step.do if isinstance(action, SetAcs)]
     return with_acs(host, ((write.function, write.mask, write.value) for write in writes))

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from simkit.model.address import Address
 from simkit.model.capabilities import Sriov
 from simkit.model.function import Function, Kind
-from simkit.model.guest import GuestDevice, GuestPlan
+from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import DeviceRequest, GuestRequest, Share
+from simkit.model.workload import Companions, DeviceRequest, GuestRequest
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
+from simkit.semantics.placement_apart import check_apart
 from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.sriov import vf_address
 
@@ -35,20 +36,21 @@ def check(plan: Plan) -> tuple[str, ...]:
         return tuple(faults)
     faults += [*_groups(plan), *_tees(plan), *_processors(plan)]
     for guest in plan.guests:
-        faults += [*_served(plan, guest), *check_tree(plan.host, guest)]
+        faults += [*_served(plan, guest), *_companions(plan, guest), *check_tree(plan.host, guest)]
+    faults += [*check_apart(plan)]
     return tuple(faults)
 
 
 def _as_asked(plan: Plan) -> Iterator[str]:
-    asked = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes) for guest in plan.workload.guests]
-    given = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes) for guest in plan.guests]
+    asked = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, guest.hugepage_bytes) for guest in plan.workload.guests]
+    given = [(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, guest.hugepage_bytes) for guest in plan.guests]
     if asked != given:
         yield f"the plan's guests ({', '.join(guest.name for guest in plan.guests)}) are not those of the workload, as it states them"
 
 
 def _devices(plan: Plan) -> Iterator[str]:
     host = plan.host
-    every = [device for guest in plan.guests for device in guest.devices]
+    every = [device for guest in plan.guests for device in guest.bound]
     for address, count in Counter(device.address for device in every).items():
         if count > 1:
             yield f"{address} is handed out {count} times"
@@ -87,7 +89,7 @@ def _virtual(host: Host, device: GuestDevice, whole: set[Address]) -> Iterator[s
 
 
 def _groups(plan: Plan) -> Iterator[str]:
-    owner = {device.address: guest.name for guest in plan.guests for device in guest.devices}
+    owner = {device.address: guest.name for guest in plan.guests for device in guest.bound}
     after = outcome(plan)
     grouping = groups(after)
     numbers = {address: group.id for group in groups(plan.host).groups for address in group.functions}
@@ -98,7 +100,7 @@ def _groups(plan: Plan) -> Iterator[str]:
             yield f"the IOMMU group of {members[0]} is split between {' and '.join(owners)}"
     for guest in plan.guests:
         by_address = {device.address: device for device in guest.devices}
-        for device in guest.devices:
+        for device in guest.bound:
             home = grouping.of(device.address)
             if home is None:
                 yield f"{device.address} of {guest.name} has no IOMMU group"
@@ -107,6 +109,20 @@ def _groups(plan: Plan) -> Iterator[str]:
             lead = device.companion_of
             if home is not None and lead is not None and (lead not in home.functions or lead not in by_address or by_address[lead].companion_of is not None):
                 yield f"{device.address} comes along with {lead}, which {guest.name} has not asked for in the same group"
+
+
+def _companions(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+    """Functions that only come along are where the workload wants them."""
+    wanted = plan.workload.guest(guest.name).companions
+    kinds = {port.id: port.kind for port in guest.ports}
+    for device in guest.held:
+        if wanted is not Companions.LEFT or device.companion_of is None or device.port:
+            yield f"{device.address} is held for {guest.name} and not attached, which the workload does not ask for"
+    for device in guest.devices:
+        if device.companion_of is not None and wanted is Companions.LEFT:
+            yield f"{device.address} comes along and is attached to {guest.name}, which is to leave such functions"
+        if device.companion_of is not None and wanted is Companions.PORT and kinds.get(device.port) is GuestPortKind.BRIDGE:
+            yield f"{device.address} of {guest.name} is on a bridge, and is to have a port of its own"
 
 
 def _tees(plan: Plan) -> Iterator[str]:
@@ -137,6 +153,8 @@ def _processors(plan: Plan) -> Iterator[str]:
         for node in guest.nodes:
             if not set(node.cpus) <= cpus_of.get(node.host_node, set()):
                 yield f"{guest.name} gets CPUs {node.cpus} of host node {node.host_node}, which are not all there"
+            if guest.hugepage_bytes is not None and node.memory_bytes % guest.hugepage_bytes:
+                yield f"{guest.name} gets {node.memory_bytes} bytes of host node {node.host_node}, no whole number of pages of {guest.hugepage_bytes}"
             if node.memory_bytes <= 0:
                 yield f"{guest.name} has a NUMA node without memory"
             taken.update(_cores(plan.host, cpus_of.get(node.host_node, set()), set(node.cpus)))
@@ -208,7 +226,7 @@ def _source(host: Host, device: GuestDevice) -> Function:
 
 def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
     function = _source(host, device)
-    if function.kind is not request.kind or (request.share is Share.VF) is not (device.vf_of is not None):
+    if function.kind is not request.kind or request.share.virtual is not (device.vf_of is not None):
         return False
     if request.pinned and function.address not in request.pinned:
         return False

@@ -127,11 +127,12 @@ def _virtual(facts: Facts, plan: GuestPlan) -> Iterator[str]:
 
 def _companions(facts: Facts, plan: GuestPlan) -> Iterator[str]:
     by_lead: dict[Address, list[str]] = {}
-    for device in plan.devices:
+    for device in plan.bound:
         if device.companion_of is not None:
             by_lead.setdefault(device.companion_of, []).append(f"{device.address} ({facts.host[device.address].kind})")
     for lead, others in sorted(by_lead.items()):
-        yield f"{listed(others)} {'comes' if len(others) == 1 else 'come'} along with {lead}: one IOMMU group"
+        how = ", bound to vfio-pci and not attached" if plan.held else ""
+        yield f"{listed(others)} {'comes' if len(others) == 1 else 'come'} along with {lead}: one IOMMU group{how}"
 
 
 def _processors(facts: Facts, plan: GuestPlan) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 
 from simkit.model.address import Address
 from simkit.model.unknown import is_known
-from simkit.model.workload import Share
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -23,11 +22,11 @@ def contradiction(problem: Problem, active: Collection[Label]) -> tuple[Label, .
 def _devices(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
     """Wishes over the same candidates: more wanted than there are (Hall's condition, on candidate sets and their unions)."""
     wanted = [wish for wish in problem.wishes if Label(wish.guest, What.COUNT, wish.index) in active]
-    for share in Share:
-        mine = [wish for wish in wanted if wish.request.share is share]
+    for virtual in (False, True):
+        mine = [wish for wish in wanted if wish.request.share.virtual is virtual]
         for pool in _pools(mine):
             inside = [wish for wish in mine if pool.issuperset(wish.candidates)]
-            room = len(pool) if share is Share.PF else sum(len(problem.facts.virtual.get(address, ())) for address in pool)
+            room = len(pool) if not virtual else sum(len(problem.facts.virtual.get(address, ())) for address in pool)
             if sum(wish.request.count for wish in inside) > room:
                 yield _fewest({Label(wish.guest, What.COUNT, wish.index): wish.request.count for wish in inside}, room)
 

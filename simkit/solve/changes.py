@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from simkit.model.function import Kind
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
-from simkit.model.workload import DeviceRequest, GuestRequest, Share, Topology, Workload
-from simkit.solve.labels import Label, What, describe, listed, noun
+from simkit.model.workload import Apart, DeviceRequest, GuestRequest, NumaRule, Share, Spread, Topology, Workload
+from simkit.solve.labels import KEPT, Label, What, describe, listed, noun
 
 _FARTHER = (PeerClass.NVL, PeerClass.NVB, PeerClass.PIX, PeerClass.PXB, PeerClass.PHB, PeerClass.SYS)
 _GIB = 1 << 30
@@ -31,8 +31,20 @@ def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
     """The ways to change what a label asks for; in each, a later change gives up more than an earlier one."""
     if label.what is What.GROUP:
         return
+    if label.what is What.SPREAD:
+        yield _looser(workload, label.request)
+        return
+    if label.guest.startswith(KEPT):
+        yield tuple(_less_kept(workload, int(label.guest.removeprefix(KEPT)), label.what))
+        return
     guest = workload.guest(label.guest)
     match label.what:
+        case What.ISOLATION:
+            kind = tuple(Apart)[label.request]
+            fewer = replace(guest, isolation=tuple(each for each in guest.isolation if each is not kind))
+            yield (Change(f"{guest.name} without isolation by {kind}", 2, _guest(workload, fewer)),)
+        case What.NUMA:
+            yield (Change(f"{guest.name} with CPUs and memory from any NUMA node", 1, _guest(workload, replace(guest, numa=NumaRule.PREFER))),)
         case What.COUNT:
             yield tuple(_fewer(workload, guest, label.request))
             yield tuple(_fewer_pairs(workload, guest, label.request))
@@ -67,12 +79,40 @@ def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
             )
 
 
+def _looser(workload: Workload, number: int) -> Ladder:
+    """More guests of a spread rule at one place, up to all."""
+    rule = workload.spread[number]
+
+    def with_rule(changed: Spread) -> Workload:
+        return replace(workload, spread=(*workload.spread[:number], changed, *workload.spread[number + 1 :]))
+
+    return tuple(Change(f"up to {most} of {listed(list(rule.guests))} on one {rule.by}", most - rule.most, with_rule(replace(rule, most=most)))
+                 for most in range(rule.most + 1, len(rule.guests) + 1))
+
+
+def _less_kept(workload: Workload, number: int, what: What) -> Iterator[Change]:
+    """Less kept free, down to nothing."""
+    kept = workload.keep_free
+    request = kept[number]
+    if what is What.PEERS and request.peers is not None:
+        for steps, each in enumerate((farther for farther in _FARTHER if farther > request.peers), start=1):
+            changed = replace(workload, keep_free=(*kept[:number], replace(request, peers=each), *kept[number + 1 :]))
+            yield Change(f"{describe(request)} up to {each} from each other kept free", steps, changed)
+        return
+    for count in range(request.count - 1, -1, -1):
+        rest = (replace(request, count=count, pinned=request.pinned[:count]),) if count else ()
+        changed = replace(workload, keep_free=(*kept[:number], *rest, *kept[number + 1 :]))
+        told = describe(request, count) if count else f"no {noun(request.kind, 2)}"
+        yield Change(f"{told} kept free in place of {request.count}", request.count - count, changed)
+
+
 def without(workload: Workload, names: tuple[str, ...]) -> Change | None:
     """Some guests left out; None where none would remain."""
     kept = tuple(guest for guest in workload.guests if guest.name not in names)
+    rules = tuple(replace(rule, guests=left) for rule in workload.spread if (left := tuple(other for other in rule.guests if other not in names)))
     devices = sum(request.count for name in names for request in workload.guest(name).devices)
     told = list(names) if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
-    return Change(f"without {listed(told)}", devices + 2 * len(names), replace(workload, guests=kept)) if kept else None
+    return Change(f"without {listed(told)}", devices + 2 * len(names), replace(workload, guests=kept, spread=rules)) if kept else None
 
 
 def _guest(workload: Workload, changed: GuestRequest) -> Workload:

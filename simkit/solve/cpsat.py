@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.model.address import Address
+from simkit.solve.apart import keep_apart
 from simkit.solve.assignment import Assignment
 from simkit.solve.encoding import Encoding
 from simkit.solve.greedy import guess
@@ -52,6 +53,7 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
 
     encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
     encoding.build()
+    keep_apart(encoding)
     _limits(encoding)
     wanted = levels(encoding) if optimise else []
     solver = cp_model.CpSolver()

@@ -10,7 +10,7 @@ from typing import Any
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
-from simkit.model.workload import Share
+from simkit.model.workload import GuestRequest
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -31,7 +31,7 @@ class Encoding:
     _used: dict[tuple[str, int, Address], Any] = field(default_factory=dict)
     _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
     _wanted: list[Wish] = field(init=False)
-    _serving: dict[tuple[Address, Share], list[Wish]] = field(default_factory=dict)
+    _serving: dict[tuple[Address, bool], list[Wish]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Which wishes there are, and which of them a function could serve."""
@@ -44,7 +44,7 @@ class Encoding:
                 self._wanted.append(self.problem.open(wish))
         for wish in self._wanted:
             for address in wish.lots:
-                self._serving.setdefault((address, wish.request.share), []).append(wish)
+                self._serving.setdefault((address, wish.request.share.virtual), []).append(wish)
 
     def build(self) -> None:
         """Everything that must hold."""
@@ -56,6 +56,7 @@ class Encoding:
         self._exclusive()
         self._whole_groups()
         self._processors()
+        self._strict()
 
     def wanted(self) -> list[Wish]:
         """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.
@@ -113,7 +114,7 @@ class Encoding:
     def within(self, wish: Wish, address: Address) -> PeerClass:
         """How near two of one lot are; two virtual functions of one device are PIX."""
         lot = self.problem.lots[address]
-        return self.problem.facts.nearness(lot[0], lot[-1]) if len(lot) > 1 or wish.request.share is Share.VF else PeerClass.LOC
+        return self.problem.facts.nearness(lot[0], lot[-1]) if len(lot) > 1 or wish.request.share.virtual else PeerClass.LOC
 
     def gpus_of(self, guest: str) -> dict[Address, list[Any]]:
         """How many of each lot of GPUs a guest's requests take."""
@@ -140,11 +141,11 @@ class Encoding:
 
     def taken(self, address: Address) -> list[Any]:
         """How many of a lot each wish takes, as a whole."""
-        return [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.PF), ())]
+        return [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, False), ())]
 
-    def takers(self, address: Address, share: Share, guest: str | None = None) -> list[Any]:
+    def takers(self, address: Address, *, virtual: bool = False, guest: str | None = None) -> list[Any]:
         """1 for each wish that takes (some of) a lot."""
-        return [self.used(wish, address) for wish in self._serving.get((address, share), ()) if guest is None or wish.guest == guest]
+        return [self.used(wish, address) for wish in self._serving.get((address, virtual), ()) if guest is None or wish.guest == guest]
 
     def _exclusive(self) -> None:
         """A physical function goes to one wish, and then has no virtual functions to give."""
@@ -152,7 +153,7 @@ class Encoding:
             whole = self.taken(address)
             if whole:
                 self.model.add(sum(whole) <= len(self.problem.lots[address]))
-            parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, Share.VF), ())]
+            parts = [self.take[wish.guest, wish.index, address] for wish in self._serving.get((address, True), ())]
             if parts:
                 total = len(self.problem.facts.virtual[address])
                 self.model.add(sum(parts) + total * sum(whole) <= total)
@@ -160,7 +161,7 @@ class Encoding:
     def owns(self, group: Address, guest: str) -> Any:
         """1 exactly where a guest has physical functions of an IOMMU group, and so all of it; `group` is its lowest function."""
         if (group, guest) not in self._owners:
-            takers = [taker for address in self.problem.facts.members[group] for taker in self.takers(address, Share.PF, guest)]
+            takers = [taker for address in self.problem.facts.members[group] for taker in self.takers(address, guest=guest)]
             self._owners[group, guest] = self.positive(takers, len(takers)) if len(takers) > 1 else takers[0] if takers else 0
         return self._owners[group, guest]
 
@@ -172,7 +173,7 @@ class Encoding:
             owners = [self.owns(group, guest.name) for guest in self.problem.workload.guests]
             self.model.add(sum(owners) <= 1)
             for address in self.problem.facts.members[group]:
-                for part in self.takers(address, Share.VF):
+                for part in self.takers(address, virtual=True):
                     self.model.add(part + sum(owners) <= 1)
 
     def _processors(self) -> None:
@@ -186,14 +187,31 @@ class Encoding:
                 self.model.add(sum(self.cores[guest.name, number] for number, _, _ in nodes) == wanted)
             if Label(guest.name, What.MEMORY) in self.active and all(room is not None for _, _, room in nodes):
                 units = -(-guest.memory_bytes // MEMORY_UNIT)
+                page = (guest.hugepage_bytes or MEMORY_UNIT) // MEMORY_UNIT
                 for number, _, room in nodes:
-                    self.memory[guest.name, number] = self.model.new_int_var(0, min((room or 0) // MEMORY_UNIT, units), f"{guest.name}.memory.{number}")
+                    pages = self.model.new_int_var(0, min((room or 0) // MEMORY_UNIT, units) // page, f"{guest.name}.memory.{number}")
+                    self.memory[guest.name, number] = page * pages
                 self.model.add(sum(self.memory[guest.name, number] for number, _, _ in nodes) == units)
         for number, cores, room in nodes:
             self.model.add(sum(variable for (_, at), variable in self.cores.items() if at == number) <= cores)
             self.model.add(sum(variable for (_, at), variable in self.memory.items() if at == number) <= (room or 0) // MEMORY_UNIT)
         for key in self.cores.keys() & self.memory.keys():
             self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
+
+    def on_node(self, guest: GuestRequest, number: int) -> list[Any]:
+        """1 for each lot on a NUMA node that a guest takes of: of GPUs, or where it asks for none, of any device."""
+        gpus = self.gpus_of(guest.name)
+        return [taken for address, taken in self.touching(guest.name) if self.problem.facts.node(address) == number and (not gpus or address in gpus)]
+
+    def _strict(self) -> None:
+        """No cores and no memory from nodes where a guest that is strict about it has no GPU."""
+        for guest in self.problem.workload.guests:
+            if Label(guest.name, What.NUMA) in self.active and any(True for _ in self.touching(guest.name)):
+                for number, _, _ in self.problem.nodes:
+                    near = sum(self.on_node(guest, number))
+                    for variables, most in ((self.cores, guest.cpus), (self.memory, -(-guest.memory_bytes // MEMORY_UNIT))):
+                        if (guest.name, number) in variables:
+                            self.model.add(variables[guest.name, number] <= most * near)
 
     def touching(self, guest: str) -> Iterator[tuple[Address, Any]]:
         """Each lot of a guest's wishes with whether some of it is taken."""

@@ -65,7 +65,7 @@ class Facts:
         """Why a function of the right kind and model cannot be handed out; None where it can."""
         if function.usage:
             return f"{function.address} is the host's {function.usage}"
-        if share is Share.VF:
+        if share.virtual:
             return self._virtual_refusal(function)
         members = self.members.get(function.address, ())
         if not members:
@@ -125,7 +125,7 @@ def _root(host: Host, function: Function) -> Address:
 
 def _wanted(workload: Workload, host: Host) -> dict[Address, int]:
     """How many virtual functions could be asked of each physical one, in address order."""
-    requests = Counter(request for guest in workload.guests for request in guest.devices if request.share is Share.VF)
+    requests = Counter(request for guest in workload.guests for request in guest.devices if request.share.virtual)
     wanted: Counter[Address] = Counter()
     for request, times in requests.items():
         wanted.update({function.address: times * request.count for function in host.functions if request.fits(function) and not function.usage})

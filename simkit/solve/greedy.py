@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
-from simkit.model.workload import GuestRequest, Share
+from simkit.model.workload import GuestRequest
 from simkit.solve.assignment import Assignment
 from simkit.solve.problem import Problem, Wish
 
@@ -39,7 +39,7 @@ class _Guesser:
         self.room = {number: cores for number, cores, _ in self.problem.nodes}
 
     def free(self, wish: Wish, lot: Address) -> int:
-        if wish.request.share is Share.VF:
+        if wish.request.share.virtual:
             return self.parts.get(lot, 0) if self.whole.get(lot, 0) else 0
         return self.whole[lot] if len(self.problem.facts.virtual.get(lot, ())) == self.parts.get(lot, 0) else 0
 
@@ -59,7 +59,7 @@ class _Guesser:
         self._processors(guest, list(gpus or mine))
 
     def _take(self, wish: Wish, lot: Address) -> None:
-        if wish.request.share is Share.VF:
+        if wish.request.share.virtual:
             self.parts[lot] -= 1
             return
         self.whole[lot] -= 1

@@ -11,6 +11,9 @@ from simkit.model.workload import DeviceRequest, Share
 
 NOWHERE = Address(0, 0, 0, 0)
 
+KEPT = "what is kept free "
+"""Begins the names of guests that stand, while solving, for what is to be kept free."""
+
 
 class What(StrEnum):
     """Kinds of wishes; the last is a fact of the host that can stand in their way."""
@@ -22,6 +25,9 @@ class What(StrEnum):
     CPUS = "cpus"
     MEMORY = "memory"
     LIMITS = "limits"
+    NUMA = "numa"
+    ISOLATION = "isolation"
+    SPREAD = "spread"
     GROUP = "group"
 
 
@@ -29,7 +35,8 @@ class What(StrEnum):
 class Label:
     """One constraint that a core may name: whose, of what kind, of which device request (-1: of the guest itself).
 
-    A `GROUP` has no guest; `group` is then the lowest function of an IOMMU group, and the constraint that it stays whole.
+    For `ISOLATION`, `request` is the number of the kind in `Apart`; a `SPREAD` has no guest, `request` is the rule's number.
+    A `GROUP` has no guest either; `group` is then the lowest function of an IOMMU group, and the constraint that it stays whole.
     """
 
     guest: str
@@ -55,6 +62,9 @@ def describe(request: DeviceRequest, count: int | None = None) -> str:
     if request.pinned and count is None:
         return f"{noun(request.kind, number)} {listed([str(address) for address in request.pinned])}"
     model = f"{request.model} " if request.model else ""
+    if request.profile is not None:
+        what = "MIG instance" if request.share is Share.MIG else "vGPU"
+        return f"{number} {what}{'' if number == 1 else 's'} {request.profile} of {model}{noun(request.kind, 2)}"
     if request.share is Share.VF:
         return f"{number} virtual {'function' if number == 1 else 'functions'} of {model}{noun(request.kind, 2)}"
     return f"{number} {model}{noun(request.kind, number)}"

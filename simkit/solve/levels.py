@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simkit.model.address import Address
-from simkit.model.workload import GuestRequest, Share
+from simkit.model.workload import GuestRequest
 from simkit.solve.encoding import Encoding
 from simkit.solve.objective import AWAY, BROKEN, NODES, REACH, UNEVEN
 
@@ -60,10 +60,12 @@ def _broken(encoding: Encoding) -> Level:
 def _given(encoding: Encoding, gpu: Address) -> list[Any]:
     """Terms that count the GPU (and its lot) where a guest has it: as asked for, along with its group, or a virtual function of it."""
     members = encoding.problem.facts.members.get(gpu, ())
+    guests = [guest.name for guest in encoding.problem.guests]
     if len(encoding.problem.lots.get(gpu, ())) > 1:
-        return encoding.taken(gpu)
-    takers = [encoding.owns(members[0], guest.name) for guest in encoding.problem.workload.guests] if members else []
-    takers = [taker for taker in [*takers, *encoding.takers(gpu, Share.VF)] if not isinstance(taker, int)]
+        return [encoding.take[key] for key in encoding.take if key[0] in guests and key[2] == gpu]
+    takers = [encoding.owns(members[0], guest) for guest in guests] if members else []
+    takers += [taker for guest in guests for taker in encoding.takers(gpu, virtual=True, guest=guest)]
+    takers = [taker for taker in takers if not isinstance(taker, int)]
     return [encoding.positive(takers, len(takers))] if len(takers) > 1 else takers
 
 
@@ -116,11 +118,8 @@ def _locality(encoding: Encoding) -> tuple[Level, Level, Level]:
 
 def _near(encoding: Encoding, guest: GuestRequest, number: int) -> Any:
     """At most 1, and 0 where the guest has no GPU (no device, if it asks for no GPU) on the node."""
-    facts = encoding.problem.facts
-    gpus = encoding.gpus_of(guest.name)
-    takers = [taken for address, taken in encoding.touching(guest.name) if facts.node(address) == number and (not gpus or address in gpus)]
     near = encoding.model.new_bool_var("")
-    encoding.model.add(near <= sum(takers))
+    encoding.model.add(near <= sum(encoding.on_node(guest, number)))
     return near
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from simkit.model.address import Address
-from simkit.model.workload import DeviceRequest, Share
+from simkit.model.workload import DeviceRequest
 from simkit.solve.facts import Facts
 
 
-def interchangeable(facts: Facts, served: Mapping[DeviceRequest, tuple[Address, ...]]) -> dict[Address, tuple[Address, ...]]:
+def interchangeable(facts: Facts, served: Mapping[DeviceRequest, tuple[Address, ...]], *,
+                    told_apart: bool = False) -> dict[Address, tuple[Address, ...]]:
     """Every candidate's lot, by the lowest function of each lot, in address order.
 
     Two functions are of one lot where exchanging them changes no table that solving reads: they can serve the same requests as a
     whole, are alone in their IOMMU groups, lie below the same switches on the same NUMA node, are equally near to every other
-    candidate, and all of a lot are equally near to each other. So any plan stays one when they are exchanged.
+    candidate, and all of a lot are equally near to each other. So any plan stays one when they are exchanged. Constraints on single
+    pairs (`told_apart`) leave each function its own lot.
     """
     serving: dict[Address, list[int]] = {}
     alone: set[Address] = set()
     for number, (request, candidates) in enumerate(served.items()):
         for address in candidates:
             serving.setdefault(address, []).append(number)
-            if request.share is not Share.PF or len(facts.members.get(address, ())) != 1:
+            if told_apart or request.share.virtual or len(facts.members.get(address, ())) != 1:
                 alone.add(address)
     alike: dict[Hashable, list[Address]] = {}
     for address in sorted(serving):

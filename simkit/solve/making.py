@@ -29,7 +29,7 @@ def make(problem: Problem, answer: Assignment) -> Plan:
     counted = (("devices", sum(len(guest.devices) for guest in made)), ("guests", len(made)))
     again = "devices, groups, classes, CPUs, memory and guest trees are as asked for, derived again from the host"
     certificates = (Certificate(answer.by, engine, answer.levels), Certificate("simkit.semantics.placement", again, counted))
-    return Plan(problem.workload, problem.host, fingerprint(problem.host), made, (), tuple(_assumptions(problem, made)), certificates)
+    return Plan(problem.asked, problem.host, fingerprint(problem.host), made, (), tuple(_assumptions(problem, made)), certificates)
 
 
 def weighed(problem: Problem, plan: Plan) -> tuple[str, ...]:
@@ -39,13 +39,13 @@ def weighed(problem: Problem, plan: Plan) -> tuple[str, ...]:
 
 def _weighed(problem: Problem, counts: dict[str, int], *, proven: bool) -> Iterator[str]:
     shown = "the least possible" if proven else "the least found"
-    if problem.facts.switches and any(request.kind is Kind.GPU for guest in problem.workload.guests for request in guest.devices):
+    if problem.facts.switches and any(request.kind is Kind.GPU for guest in problem.guests for request in guest.devices):
         broken = counts[BROKEN]
         some = f"{broken} {'switch is' if broken == 1 else 'switches are'} left partly used, {shown}"
         yield some if broken else "no switch is left partly used"
-    if problem.nodes and any(guest.devices for guest in problem.workload.guests):
+    if problem.nodes and any(guest.devices for guest in problem.guests):
         away = counts[AWAY]
-        every = all(any(request.kind is Kind.GPU for request in guest.devices) for guest in problem.workload.guests)
+        every = all(any(request.kind is Kind.GPU for request in guest.devices) for guest in problem.guests)
         homes = "GPUs" if every else "GPUs or devices"
         some = f"{'' if proven else 'at most '}{away * problem.threads} CPUs are away from their guest's {homes}, {shown}"
         yield some if away else f"every CPU is on a NUMA node of its guest's {homes}"

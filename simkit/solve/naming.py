@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.unknown import is_known
-from simkit.model.workload import Share
+from simkit.model.workload import Companions
 from simkit.semantics.sriov import vf_address
 from simkit.solve.assignment import Assignment
 from simkit.solve.because import because
@@ -23,21 +23,23 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
     number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions}
     whole = {lot: list(addresses) for lot, addresses in problem.lots.items()}
     made, served = [], {}
-    for guest in problem.workload.guests:
+    for guest in problem.guests:
         by_request = [list(_devices(problem, guest.name, index, assignment, free, whole, number)) for index in range(len(guest.devices))]
         served[guest.name] = [[device.address for device in devices] for devices in by_request]
         asked_for = [device for devices in by_request for device in devices]
-        devices = [*asked_for, *_companions(problem, sorted(device.address for device in asked_for if device.vf_of is None), number)]
-        ports, placed = tree(problem.facts, guest.topology, devices, nodes[guest.name])
-        made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name]))
-    owners = {device.address: guest.name for guest in made for device in guest.devices}
+        along = list(_companions(problem, sorted(device.address for device in asked_for if device.vf_of is None), number))
+        held = tuple(along) if guest.companions is Companions.LEFT else ()
+        ports, placed = tree(problem.facts, guest.topology, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
+        made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name],
+                              held=held, hugepage_bytes=guest.hugepage_bytes))
+    owners = {device.address: guest.name for guest in made for device in guest.bound}
     return tuple(because(problem, plan, owners, served[plan.name]) for plan in made)
 
 
 def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, free: dict[Address, list[int]],
              whole: dict[Address, list[Address]], number: dict[Address, int | None]) -> Iterator[GuestDevice]:
     """What serves one request: the next free function of each lot; virtual functions take the next free index."""
-    virtual = problem.workload.guest(guest).devices[index].share is Share.VF
+    virtual = problem.workload.guest(guest).devices[index].share.virtual
     for address in assignment.chosen[guest, index]:
         if not virtual:
             own = whole[address].pop(0)

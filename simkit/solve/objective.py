@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
-from simkit.model.workload import GuestRequest, Share
+from simkit.model.workload import GuestRequest
 from simkit.solve.assignment import Assignment
 from simkit.solve.problem import Problem, Wish
 
@@ -69,8 +69,10 @@ def _broken(problem: Problem, assignment: Assignment) -> int:
     facts = problem.facts
     given: Counter[Address] = Counter()
     for wish in problem.wishes:
+        if problem.kept(wish.guest):
+            continue
         for lot, count in Counter(assignment.chosen.get((wish.guest, wish.index), ())).items():
-            if wish.request.share is Share.VF:
+            if wish.request.share.virtual:
                 given[lot] = 1
             elif len(problem.lots[lot]) > 1:
                 given[lot] += count
@@ -106,12 +108,12 @@ def _least_broken(problem: Problem) -> int:
     """Switches partly used at least, with as many GPUs given away as guests ask for, or more where GPUs can come along: by sums over the tree."""
     facts = problem.facts
     gpus = {gpu for below in facts.switches.values() for gpu in below}
-    asked = [wish for wish in problem.wishes if wish.request.kind is Kind.GPU]
+    asked = [wish for wish in problem.wishes if wish.request.kind is Kind.GPU and not problem.kept(wish.guest)]
     if not gpus:
         return 0
     elsewhere = sum(sum(address not in gpus for address in problem.lots[lot]) for lot in {lot for wish in asked for lot in wish.lots})
-    wanted = sum(wish.request.count for wish in asked if wish.request.share is Share.PF)
-    exact = not elsewhere and all(wish.request.share is Share.PF for wish in asked) and not any(
+    wanted = sum(wish.request.count for wish in asked if not wish.request.share.virtual)
+    exact = not elsewhere and not any(wish.request.share.virtual for wish in asked) and not any(
         other != lot and facts.host[other].kind is Kind.GPU for wish in problem.wishes for lot in wish.lots for other in facts.members.get(lot, ()))
     least = _by_count(problem, gpus)
     possible = range(max(wanted - elsewhere, 0), len(gpus) + 1)

@@ -11,9 +11,9 @@ from simkit.model.host import Host
 from simkit.model.place import Place
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
-from simkit.model.workload import DeviceRequest, Share, Workload
+from simkit.model.workload import Apart, DeviceRequest, GuestRequest, NumaRule, Workload
 from simkit.solve.facts import Facts, facts_of
-from simkit.solve.labels import Label, What
+from simkit.solve.labels import KEPT, Label, What
 from simkit.solve.lots import interchangeable
 
 
@@ -33,9 +33,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The tables. `nodes` are the NUMA nodes whose CPUs are known, as (number, whole cores, bytes or None); `lots` by their lowest function."""
+    """The tables.
+
+    `asked` is the workload as it was given; in `workload` guests stand for what is to be kept free. `nodes` are the NUMA nodes whose
+    CPUs are known, as (number, whole cores, bytes or None); `lots` by their lowest function.
+    """
 
     workload: Workload
+    asked: Workload
     host: Host
     facts: Facts
     wishes: tuple[Wish, ...]
@@ -62,8 +67,23 @@ class Problem:
                 found.append(Label(guest.name, What.COUNT, index))
                 found += [Label(guest.name, What.PEERS, index)] if request.peers is not None else []
                 found += [Label(guest.name, What.NEAR, index)] if request.near is not None else []
+            if self.kept(guest.name):
+                continue
+            found += [Label(guest.name, What.ISOLATION, number) for number, kind in enumerate(Apart) if kind in guest.isolation]
             found += [Label(guest.name, What.CPUS), Label(guest.name, What.MEMORY), Label(guest.name, What.LIMITS)]
+            found += [Label(guest.name, What.NUMA)] if guest.numa is NumaRule.STRICT and self.nodes else []
+        found += [Label("", What.SPREAD, number) for number, _ in enumerate(self.workload.spread)]
         return (*found, *(Label("", What.GROUP, group=group) for group in self.groups()))
+
+    @property
+    def guests(self) -> tuple[GuestRequest, ...]:
+        """The guests that there will be: what is kept free aside."""
+        return tuple(guest for guest in self.workload.guests if not self.kept(guest.name))
+
+    @staticmethod
+    def kept(name: str) -> bool:
+        """Whether a guest of the problem's workload stands for what is kept free."""
+        return name.startswith(KEPT)
 
     def groups(self) -> tuple[Address, ...]:
         """The IOMMU groups with several candidates, by their lowest function."""
@@ -83,15 +103,23 @@ class Problem:
 
     def room(self, wish: Wish, address: Address) -> int:
         """How often a lot can serve a wish."""
-        return min(wish.request.count, len(self.facts.virtual.get(address, ()) if wish.request.share is Share.VF else self.lots[address]))
+        return min(wish.request.count, len(self.facts.virtual.get(address, ()) if wish.request.share.virtual else self.lots[address]))
 
     def place(self, label: Label) -> Place:
         """The line that states the constraint."""
         if label.what is What.GROUP:
             return self.host.where(f"{self.host[label.group].path}/iommu_group")
-        path = f"guests/{label.guest}" + (f"/devices/{label.request}" if label.request >= 0 else "")
+        if label.what is What.SPREAD or self.kept(label.guest):
+            return self.workload.places.of(f"spread/{label.request}" if label.what is What.SPREAD else f"keep_free/{label.guest.removeprefix(KEPT)}")
+        path = f"guests/{label.guest}" + (f"/devices/{label.request}" if label.request >= 0 and label.what is not What.ISOLATION else "")
         key = {What.LIMITS: "topology"}.get(label.what, str(label.what))
         return self.workload.places.of(f"{path}/{key}")
+
+
+def with_kept(workload: Workload) -> Workload:
+    """What is to be kept free as guests without CPUs and memory, one for each entry."""
+    kept = tuple(GuestRequest(f"{KEPT}{number}", (request,), cpus=0, memory_bytes=0) for number, request in enumerate(workload.keep_free))
+    return replace(workload, guests=(*workload.guests, *kept), keep_free=())
 
 
 def build(workload: Workload, host: Host, *, known: Facts | None = None) -> Problem:
@@ -105,19 +133,21 @@ def build(workload: Workload, host: Host, *, known: Facts | None = None) -> Prob
                    for guest in workload.guests for index, request in enumerate(guest.devices) for address in request.pinned if address not in host)
     if faults:
         raise UnknownName(f"{workload.name} names devices that are not there", faults=faults)
+    whole, workload = workload, with_kept(workload)
     facts = facts_of(workload, host, known=known)
     served: dict[DeviceRequest, tuple[Address, ...]] = {}
     for request in (request for guest in workload.guests for request in guest.devices):
         for each in (request, replace(request, model=None, pinned=())):
             key = replace(each, count=1, peers=None, near=None)
             served[each] = served[key] = served[key] if key in served else _candidates(host, facts, key)
-    lots = interchangeable(facts, served)
+    told_apart = any({Apart.PATH, Apart.RESET} & set(guest.isolation) for guest in workload.guests)
+    lots = interchangeable(facts, served, told_apart=told_apart)
     wishes = tuple(Wish(guest.name, index, request, served[request], _counted(lots, served[request]))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)
     nodes = tuple((node.id, len(node.cpus) // threads, node.memory_bytes if is_known(node.memory_bytes) else None)
                   for node in host.numa_nodes if is_known(node.cpus) and len(node.cpus))
-    return Problem(workload, host, facts, wishes, nodes, lots)
+    return Problem(workload, whole, host, facts, wishes, nodes, lots)
 
 
 def _counted(lots: dict[Address, tuple[Address, ...]], candidates: Iterable[Address]) -> tuple[Address, ...]:

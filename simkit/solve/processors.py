@@ -67,7 +67,8 @@ def _proportional(guest: GuestRequest, by_node: dict[int, int]) -> dict[int, int
     total = sum(by_node.values())
     if not total:
         return {}
-    unit = _GIB if guest.memory_bytes % _GIB == 0 and guest.memory_bytes >= _GIB * sum(count > 0 for count in by_node.values()) else _MIB
+    whole = guest.memory_bytes % _GIB == 0 and guest.memory_bytes >= _GIB * sum(count > 0 for count in by_node.values())
+    unit = guest.hugepage_bytes or (_GIB if whole else _MIB)
     units = {node: guest.memory_bytes // unit * count // total for node, count in by_node.items() if count}
     left = guest.memory_bytes // unit - sum(units.values())
     for node in sorted(units)[:left]:

@@ -10,7 +10,7 @@ from simkit.model.function import Kind
 from simkit.model.place import Place
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import DeviceRequest, Share
+from simkit.model.workload import Apart, DeviceRequest, Scope
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
@@ -36,8 +36,9 @@ class _Teller:
 
     def reason(self, label: Label) -> Reason:
         tell: dict[What, Callable[[Label], tuple[str, tuple[Place, ...]]]] = {
-            What.COUNT: self._count, What.PEERS: self._peers, What.NEAR: self._near, What.TEE: self._tee,
-            What.CPUS: self._cpus, What.MEMORY: self._memory, What.LIMITS: self._limits, What.GROUP: self._group}
+            What.COUNT: self._count, What.PEERS: self._peers, What.NEAR: self._near, What.TEE: self._tee, What.NUMA: self._numa,
+            What.ISOLATION: self._isolation, What.SPREAD: self._spread, What.CPUS: self._cpus, What.MEMORY: self._memory,
+            What.LIMITS: self._limits, What.GROUP: self._group}
         text, places = tell[label.what](label)
         return Reason(text, tuple(dict.fromkeys((self.problem.place(label), *places))))
 
@@ -46,7 +47,7 @@ class _Teller:
 
     def _count(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         wish = self.problem.wish(label)
-        text = f"{wish.guest} asks for {describe(wish.request)}"
+        text = f"{wish.guest} asks for {describe(wish.request)}" if not self.problem.kept(wish.guest) else f"{describe(wish.request)} are to be kept free"
         rivals = [other for each in self._same(label) if (other := self.problem.wish(each)) is not wish and self._compete(wish, other)]
         last = max([label, *(Label(each.guest, What.COUNT, each.index) for each in rivals)], key=self.core.index)
         if label != last:
@@ -55,7 +56,7 @@ class _Teller:
         taken = sum(each.request.count for each in rivals)
         room = len({*wish.candidates, *(address for each in rivals for address in each.candidates)})
         tail = ""
-        if rivals and wish.request.share is Share.PF and taken <= room:
+        if rivals and not wish.request.share.virtual and taken <= room:
             by = list(dict.fromkeys("its other request" if each.guest == wish.guest else each.guest for each in rivals))
             left = room - taken
             tail = f"; {listed(by)} {'takes' if len(by) == 1 else 'take'} {taken}, {left} {'is' if left == 1 else 'are'} left"
@@ -77,7 +78,7 @@ class _Teller:
             among = f" among its {others} {noun(request.kind, others)}" if others else ""
             return f"{self.host.name} has no {model}{noun(request.kind, 1)}{among}", (self.host.places.root,)
         places = tuple(self.host.where(f"{self.host[address].path}/usage") for address in sorted(refused))[:_SHOWN]
-        if request.share is Share.VF:
+        if request.share.virtual:
             total = sum(len(facts.virtual[address]) for address in wish.candidates)
             head = f"{self.host.name} has {total} such on its {len(wish.candidates)} {noun(request.kind, len(wish.candidates))} that can have them"
         else:
@@ -86,7 +87,7 @@ class _Teller:
             return head, (self.host.places.root,)
         told = list(refused.values())
         more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-        usable = f", of which {len(wish.candidates)} can be handed out" if request.share is Share.PF else ""
+        usable = f", of which {len(wish.candidates)} can be handed out" if not request.share.virtual else ""
         return f"{head}{usable} ({'; '.join(told[:_SHOWN])}{more})", places or (self.host.places.root,)
 
     def _pinned(self, request: DeviceRequest, refused: dict[Address, str]) -> tuple[str, tuple[Place, ...]]:
@@ -145,6 +146,26 @@ class _Teller:
         if guest.tee in offered:
             return f"{guest.name} asks for {guest.tee}, of which the host has keys for {offered[guest.tee]} guests", (self.host.where("tees"),)
         return f"{guest.name} asks for {guest.tee}; {self.host.name} offers {listed([str(kind) for kind in offered])}", (self.host.where("tees"),)
+
+    def _numa(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        return f"{label.guest} takes CPUs and memory only from NUMA nodes of its {self._own(label.guest)}", ()
+
+    def _own(self, guest: str) -> str:
+        return "GPUs" if any(request.kind is Kind.GPU for request in self.workload.guest(guest).devices) else "devices"
+
+    def _isolation(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        shared = {Apart.RESET: "is reset together with none of another guest's",
+                  Apart.PATH: "has no direct way to or from another guest's",
+                  Apart.SWITCH: "is below no switch that one of another guest's is below",
+                  Apart.VF_PARENT: "is of no physical function that another guest's is of"}
+        kind = tuple(Apart)[label.request]
+        subject = "virtual function" if kind is Apart.VF_PARENT else "device"
+        return f"{label.guest} asks for isolation by {kind}: each {subject} of it {shared[kind]}", ()
+
+    def _spread(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        rule = self.workload.spread[label.request]
+        one = {Scope.HOST: "host", Scope.DOMAIN: "failure domain", Scope.NUMA: "NUMA node", Scope.SWITCH: "switch"}[rule.by]
+        return f"at most {rule.most} of {listed(list(rule.guests))} may be on one {one}", ()
 
     def _cpus(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)

@@ -14,7 +14,7 @@ from simkit.solve.changes import Change, Ladder, ladders, without
 from simkit.solve.core import feasible, minimal_core
 from simkit.solve.cpsat import OutOfTime
 from simkit.solve.facts import Facts
-from simkit.solve.labels import Label
+from simkit.solve.labels import KEPT, Label
 from simkit.solve.problem import Problem, build
 
 _MOST_TOGETHER = 3
@@ -88,7 +88,7 @@ class _Search:
 
     def _left_out(self, workload: Workload, core: Sequence[Label]) -> Iterator[Change]:
         """Without one guest, or as few as help."""
-        names = tuple(dict.fromkeys(label.guest for label in core if label.guest))
+        names = tuple(dict.fromkeys(label.guest for label in core if label.guest and not label.guest.startswith(KEPT)))
         for count in range(1, min(len(names), _MOST_TOGETHER) + 1):
             helped = False
             for dropped in combinations(names, count):
@@ -126,7 +126,9 @@ class _Search:
             if isinstance(answer, Assignment):
                 break
             core = contradiction(problem, problem.labels()) or minimal_core(problem, problem.labels(), seed=self.seed)[0]
-            named = {label.guest for label in core if label.guest}
+            named = {label.guest for label in core if label.guest and not label.guest.startswith(KEPT)}
+            if not named:
+                return None
             dropped.append([guest.name for guest in left.guests if guest.name in named][-1])
             change = without(workload, tuple(dropped))
             left = change.workload if change else None

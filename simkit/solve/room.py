@@ -11,12 +11,18 @@ from typing import Any
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
-from simkit.model.workload import GuestRequest, Share, Topology
+from simkit.model.workload import Companions, GuestRequest, Topology
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, RESERVED_SLOTS, ROOT_BUS_SLOTS
 from simkit.solve.encoding import Encoding
 
 ON_PORTS = (Kind.GPU, Kind.NIC, Kind.NVME, Kind.STORAGE, Kind.NVSWITCH)
 """Companions of these kinds get ports; others (a card's audio, USB) are conventional devices on a PCIe-to-PCI bridge: slots, no I/O windows (kata-vra.md)."""
+
+
+def conventional(kind: Kind, companions: Companions) -> bool:
+    """Whether a companion of a kind goes on a bridge."""
+    return companions is not Companions.PORT and kind not in ON_PORTS
+
 
 BRIDGE_SLOTS = 31
 """Slots of a bridge for devices: 0 is its hot-plug controller's."""
@@ -60,15 +66,15 @@ def _devices(encoding: Encoding, guest: GuestRequest) -> dict[Address, tuple[lis
         if wish.guest == guest.name:
             for address in wish.lots:
                 found.setdefault(address, ([], [], 0))[0].append(encoding.take[wish.guest, wish.index, address])
-                if wish.request.share is Share.PF:
+                if not wish.request.share.virtual:
                     groups[facts.members[address][0]] = None
-    for group in groups:
+    for group in groups if guest.companions is not Companions.LEFT else ():
         for address in facts.members[group]:
-            along = encoding.owns(group, guest.name) - sum(encoding.takers(address, Share.PF, guest.name))
+            along = encoding.owns(group, guest.name) - sum(encoding.takers(address, guest=guest.name))
             own, bridged, most = found.get(address, ([], [], 0))
             if len(facts.members[group]) > 1:
-                conventional = host[address].kind not in ON_PORTS
-                found[address] = (own, [*bridged, along], most) if conventional else ([*own, along], bridged, most + 1)
+                bridge = conventional(host[address].kind, guest.companions)
+                found[address] = (own, [*bridged, along], most) if bridge else ([*own, along], bridged, most + 1)
     return found
 
 

@@ -50,7 +50,7 @@ def _why_not(problem: Problem, seed: int, limit: float) -> Answer:
     if not proven:
         return Undecided(f"these cannot hold together, but CP-SAT's limit of {limit:g} was hit before the fewest were found: "
                          + "; ".join(reason.text for reason in told))
-    return Infeasible(told, relaxations(problem.workload, problem.facts, core, seed=seed))
+    return Infeasible(told, relaxations(problem.asked, problem.facts, core, seed=seed))
 
 
 def sound(problem: Problem, chosen: Assignment) -> Plan:

@@ -12,10 +12,10 @@ from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestNode, GuestPort, GuestPortKind
 from simkit.model.route import PeerClass
-from simkit.model.workload import Topology
+from simkit.model.workload import Companions, Topology
 from simkit.semantics.routes import tree_class
 from simkit.solve.facts import Facts
-from simkit.solve.room import BRIDGE_SLOTS, ON_PORTS
+from simkit.solve.room import BRIDGE_SLOTS, conventional
 
 FIRST_SLOT = 7
 """First slot of the root bus for ports: 0 to 6 and 31 are the virtual machine's own (DRAM controller, five virtio, a bridge; LPC block)."""
@@ -25,11 +25,12 @@ _NVIDIA = 0x10DE
 _MOST_CLIQUES = 16
 
 
-def tree(facts: Facts, topology: Topology, devices: Sequence[GuestDevice], nodes: Sequence[GuestNode]) -> tuple[tuple[GuestPort, ...], tuple[GuestDevice, ...]]:
+def tree(facts: Facts, topology: Topology, devices: Sequence[GuestDevice], nodes: Sequence[GuestNode], *,
+         companions: Companions = Companions.BRIDGE) -> tuple[tuple[GuestPort, ...], tuple[GuestDevice, ...]]:
     """Ports for `devices` (whose `port` is not set yet), and the devices on them. The same input gives the same ids, slots and chassis numbers."""
     builder = _Builder(facts, {node.host_node: node.id for node in nodes})
     ordered = sorted(devices, key=lambda device: device.address)
-    bridged = [device for device in ordered if device.companion_of is not None and facts.host[device.address].kind not in ON_PORTS]
+    bridged = [device for device in ordered if device.companion_of is not None and conventional(facts.host[device.address].kind, companions)]
     own = [device for device in ordered if device not in bridged]
     spread = sorted({number for device in own if isinstance(number := facts.host[_source(device)].numa_node, int)})
     builder.expand(spread if len(spread) > 1 else [])

@@ -10,7 +10,7 @@ from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.route import PeerClass
-from simkit.model.workload import DeviceRequest, Share, Topology
+from simkit.model.workload import DeviceRequest, Topology
 from simkit.semantics.guest_space import guest_space
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
@@ -74,7 +74,7 @@ def _matching(host: Host, guest: GuestPlan, request: DeviceRequest) -> list[Gues
     """The guest's devices that may serve the request: kind, share and model fit."""
     found = []
     for device in guest.devices:
-        if device.companion_of is not None or (request.share is Share.VF) != (device.vf_of is not None):
+        if device.companion_of is not None or request.share.virtual != (device.vf_of is not None):
             continue
         if request.fits(host[device.vf_of or device.address]):
             found.append(device)

@@ -65,7 +65,7 @@ def small_workloads(draw: st.DrawFn) -> Workload:
         if draw(st.booleans()):
             devices.append(DeviceRequest(Kind.GPU, draw(st.integers(1, 3)), peers=draw(classes)))
         if draw(st.booleans()):
-            devices.append(DeviceRequest(Kind.NIC, draw(st.integers(1, 2)), draw(st.sampled_from(Share)), near=draw(classes)))
+            devices.append(DeviceRequest(Kind.NIC, draw(st.integers(1, 2)), draw(st.sampled_from([Share.PF, Share.VF])), near=draw(classes)))
         guests.append(GuestRequest(name, tuple(devices), draw(st.sampled_from([TeeKind.NONE, TeeKind.SEV_SNP])), cpus=draw(st.sampled_from([1, 4, 9])), memory_bytes=1 << 30))
     return Workload("small", tuple(guests))
 

@@ -103,22 +103,27 @@ def _guest_document(guest: GuestPlan) -> dict[str, Any]:
             )
             for port in guest.ports
         ],
-        "devices": [
-            _kept(
-                address=device.address,
-                port=device.port,
-                slot=device.slot,
-                group=device.group,
-                vf_of=device.vf_of,
-                vf_index=device.vf_index,
-                companion_of=device.companion_of,
-                clique=device.clique,
-            )
-            for device in guest.devices
-        ],
+        "devices": [_device_document(device) for device in guest.devices],
         "nodes": [{"id": node.id, "host_node": node.host_node, "cpus": str(node.cpus), "memory": values.size_text(node.memory_bytes)} for node in guest.nodes],
         "because": list(guest.because),
-    }
+    } | ({"held": [_device_document(device) for device in guest.held]} if guest.held else {}) | _hugepages(guest)
+
+
+def _hugepages(guest: GuestPlan) -> dict[str, Any]:
+    return {"hugepages": values.size_text(guest.hugepage_bytes)} if guest.hugepage_bytes is not None else {}
+
+
+def _device_document(device: GuestDevice) -> dict[str, Any]:
+    return _kept(
+        address=device.address,
+        port=device.port,
+        slot=device.slot,
+        group=device.group,
+        vf_of=device.vf_of,
+        vf_index=device.vf_index,
+        companion_of=device.companion_of,
+        clique=device.clique,
+    )
 
 
 def _kept(**facts: Any) -> dict[str, Any]:
@@ -141,6 +146,8 @@ def _guest(node: Node, path: str, context: Context) -> GuestPlan:
         fields.need("devices", listed(_device), ()),
         fields.need("nodes", listed(_node), ()),
         fields.take("because", listed(values.text), ()),
+        fields.take("held", listed(_device), ()),
+        fields.take("hugepages", values.size, None),
     )
     fields.done()
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,11 @@ from simkit.model.function import Kind
 from simkit.model.place import Place
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
-from simkit.model.workload import DeviceRequest, GuestRequest, Share, Topology, Workload
+from simkit.model.workload import Apart, Companions, DeviceRequest, GuestRequest, NumaRule, Scope, Share, Spread, Topology, Workload
 
 KIND = "workload/1"
+HUGEPAGE_BYTES = (2 << 20, 1 << 30)
+"""Sizes of huge pages on x86 (arch/x86/mm/hugetlbpage.c)."""
 
 
 def load_workload(text: str, *, source: str) -> Workload:
@@ -35,8 +38,20 @@ def read_workload(node: Node, *, source: str, guestless: bool = False) -> Worklo
     fields.take("about", values.verbatim, "")
     name = fields.need("name", values.text, "?")
     guests = fields.need("guests", partial(_guests, guestless=guestless), ())
+    keep_free = fields.take("keep_free", listed(_device), ())
+    spread = fields.take("spread", listed(_spread), ())
     fields.done()
-    return Workload(name, guests, context.done("workload"))
+    names = {guest.name for guest in guests}
+    for number, rule in enumerate(spread):
+        for other in rule.guests:
+            if other not in names:
+                near = get_close_matches(other, names, 1)
+                line = context.places[f"spread/{number}"].line
+                context.fault(f"there is no guest {other!r} to spread", line, f"did you mean {near[0]}?" if near else f"guests are {', '.join(sorted(names))}")
+    for number, request in enumerate(keep_free):
+        if request.near is not None:
+            context.fault("what is kept free is near to no guest's GPU", context.places[f"keep_free/{number}"].line, "leave `near` out, or say `peers`")
+    return Workload(name, guests, keep_free, spread, context.done("workload"))
 
 
 def _guests(node: Node, path: str, context: Context, *, guestless: bool = False) -> tuple[GuestRequest, ...]:
@@ -61,8 +76,16 @@ def _guest(name: str, node: Node, path: str, context: Context, line: int) -> Gue
         fields.take("topology", values.word(Topology), Topology.FLATTEN),
         fields.take("cpus", values.whole(1, 65535), 1),
         fields.take("memory", values.size, 8 << 30),
+        fields.take("numa", values.word(NumaRule), NumaRule.PREFER),
+        fields.take("hugepages", values.size, None),
+        fields.take("companions", values.word(Companions), Companions.BRIDGE),
+        tuple(dict.fromkeys(fields.take("isolation", listed(values.word(Apart)), ()))),
     )
     fields.done()
+    page = found.hugepage_bytes
+    if page is not None and (page not in HUGEPAGE_BYTES or found.memory_bytes % page):
+        context.fault(f"guest {name} has {values.size_text(found.memory_bytes)} in pages of {values.size_text(page)}", line,
+                      f"pages are {' or '.join(values.size_text(size) for size in HUGEPAGE_BYTES)}, and memory is a whole number of them")
     if found.memory_bytes < 1 << 20:
         context.fault(f"guest {name} has {found.memory_bytes} bytes of memory", line, "write a unit: 64 GiB")
     return found
@@ -79,8 +102,17 @@ def _device(node: Node, path: str, context: Context) -> DeviceRequest:
         fields.take("peers", values.name_of(PeerClass), None),
         fields.take("near", values.name_of(PeerClass), None),
         pinned,
+        fields.take("profile", values.text, None),
     )
     fields.done()
+    context.places.setdefault(path, Place(context.source, node.line))
+    if (found.profile is not None) is not (found.share in (Share.MIG, Share.VGPU)):
+        context.fault(f"share {found.share} {'without' if found.profile is None else 'with'} a profile", node.line,
+                      "write share: mig or vgpu together with profile: 3g.40gb or H100-20C")
+    if found.share in (Share.MIG, Share.VGPU):
+        context.fault(f"share {found.share} is not planned yet", node.line, "ask for share: pf or vf")
+    if found.share in (Share.MIG, Share.VGPU) and found.kind is not Kind.GPU:
+        context.fault(f"a {found.kind} has no {found.share} profiles", node.line, "ask for kind: gpu")
     if pinned and len(pinned) != found.count:
         context.fault(f"count is {found.count}, {len(pinned)} are pinned", node.line, "pin all of them or none")
     for address in sorted({address for address in pinned if pinned.count(address) > 1}):
@@ -90,19 +122,40 @@ def _device(node: Node, path: str, context: Context) -> DeviceRequest:
     return found
 
 
+def _spread(node: Node, path: str, context: Context) -> Spread:
+    context.places[path] = Place(context.source, node.line)
+    fields = Fields(node, path, context, "a spread rule")
+    guests = fields.need("guests", listed(values.text), ())
+    found = Spread(guests, fields.need("by", values.word(Scope), Scope.HOST), fields.take("most", values.whole(1, 4096), 1))
+    fields.done()
+    if len(set(found.guests)) < len(found.guests):
+        context.fault("a guest is named twice", node.line, "name each once")
+    return found
+
+
 def workload_document(workload: Workload) -> dict[str, Any]:
     """The workload as plain lists and mappings."""
-    return {"simkit": KIND, "name": workload.name, "guests": {guest.name: _guest_document(guest) for guest in workload.guests}}
+    found: dict[str, Any] = {"simkit": KIND, "name": workload.name, "guests": {guest.name: _guest_document(guest) for guest in workload.guests}}
+    if workload.keep_free:
+        found["keep_free"] = [_device_document(request) for request in workload.keep_free]
+    if workload.spread:
+        found["spread"] = [{"guests": list(rule.guests), "by": rule.by.value, "most": rule.most} for rule in workload.spread]
+    return found
 
 
 def _guest_document(guest: GuestRequest) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "tee": guest.tee.value,
         "topology": guest.topology.value,
         "cpus": guest.cpus,
         "memory": values.size_text(guest.memory_bytes),
         "devices": [_device_document(request) for request in guest.devices],
     }
+    found |= {"numa": guest.numa.value} if guest.numa is not NumaRule.PREFER else {}
+    found |= {"hugepages": values.size_text(guest.hugepage_bytes)} if guest.hugepage_bytes is not None else {}
+    found |= {"companions": guest.companions.value} if guest.companions is not Companions.BRIDGE else {}
+    found |= {"isolation": [kind.value for kind in guest.isolation]} if guest.isolation else {}
+    return found
 
 
 def _device_document(request: DeviceRequest) -> dict[str, Any]:
@@ -111,6 +164,7 @@ def _device_document(request: DeviceRequest) -> dict[str, Any]:
         "peers": request.peers and str(request.peers),
         "near": request.near and str(request.near),
         "pinned": [str(address) for address in request.pinned] or None,
+        "profile": request.profile,
     }
     return {"kind": request.kind.value, "count": request.count, "share": request.share.value} | {
         key: value for key, value in optional.items() if value is not None

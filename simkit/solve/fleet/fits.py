@@ -10,7 +10,7 @@ from simkit.errors import UnknownName
 from simkit.model.function import Kind
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
-from simkit.model.workload import Share, Workload
+from simkit.model.workload import Workload
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
@@ -36,7 +36,7 @@ def needs(kind: GuestKind, host: HostKind) -> Needs:
     """What one guest takes of a host at least."""
     guest, found = kind.request, Needs()
     for index, request in enumerate(guest.devices):
-        if request.share is Share.PF and kind.asks(What.COUNT, index):
+        if not request.share.virtual and kind.asks(What.COUNT, index):
             found[request.kind] += request.count
     if kind.asks(What.CPUS):
         found["cores"] += -(-guest.cpus // threads_per_core(host.host))
