@@ -275,3 +275,21 @@ def test_names_are_quoted_for_the_shell_and_for_qemu(tmp_path_factory: pytest.Te
     assert words[1] == "guest=" + name.replace(",", ",,")
     given_over = script_arguments(script, tmp_path_factory.mktemp("script"))
     assert given_over == [*qemu.arguments(plan, guest), "-m", "a b"]
+
+
+def test_huge_pages_back_the_memory_where_they_are_asked_for() -> None:
+    """QEMU's `hugetlb`, libvirt's `hugepages` and Kata's `enable_hugepages`; none of them otherwise."""
+    from simkit.formats.guest import kata, libvirt
+    from simkit.formats.native.workload import load_workload
+    from simkit.formats.source import open_host
+    from simkit.solve.answer import Planned
+    from simkit.solve.solve import solve
+
+    for pages, wanted in ((", hugepages: 1 GiB", True), ("", False)):
+        text = f"simkit: workload/1\nname: w\nguests:\n  a: {{devices: [{{kind: gpu}}], memory: 16 GiB{pages}}}\n"
+        answer = solve(load_workload(text, source="w.yaml"), open_host("hgx-h100"))
+        assert isinstance(answer, Planned)
+        plan, guest = answer.plan, answer.plan.guests[0]
+        assert ("hugetlb=on,hugetlbsize=1024M" in " ".join(qemu.arguments(plan, guest))) is wanted
+        assert ('<page size="1048576" unit="KiB"' in libvirt.render(plan, guest)) is wanted
+        assert ("enable_hugepages = true" in "".join(kata.render(plan, guest).values())) is wanted

@@ -63,6 +63,7 @@ def _drop_in(guest: GuestPlan) -> str:
         f"default_memory = {guest.memory_bytes >> 20}",
         f"enable_numa = {'true' if guest.nodes else 'false'}",
         *([f"numa_mapping = [{mapping}]"] if guest.nodes else []),
+        *(["enable_hugepages = true"] if guest.hugepage_bytes is not None else []),
         *_SECURE[guest.tee],
         "",
         "[runtime]",

@@ -77,6 +77,8 @@ def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> ET.Elem
 
 def _memory(domain: ET.Element, guest: GuestPlan) -> None:
     backing = ET.SubElement(domain, "memoryBacking")
+    if guest.hugepage_bytes is not None:
+        ET.SubElement(ET.SubElement(backing, "hugepages"), "page", {"size": str(guest.hugepage_bytes // 1024), "unit": "KiB"})
     ET.SubElement(backing, "source", {"type": "memfd"})
     ET.SubElement(backing, "access", {"mode": "shared"})
     if guest.tee is TeeKind.NONE:

@@ -174,6 +174,7 @@ def _memory(plan: Plan, guest: GuestPlan, tee: TeeKind, *, stand_ins: bool) -> I
         parts = [kind, f"id=mem{node}", f"size={_size(size)}"]
         if not stand_ins:
             parts += ["share=on", "prealloc=off" if tee is not TeeKind.NONE else "prealloc=on"]
+            parts += ["hugetlb=on", f"hugetlbsize={_size(guest.hugepage_bytes)}"] if guest.hugepage_bytes is not None else []
         if host_node is not None:
             parts += [f"host-nodes={host_node}", "policy=bind"]
         yield _Option("-object", ",".join(parts), f"guest node {node} in host node {host_node}" if host_node is not None else "")
