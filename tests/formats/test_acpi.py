@@ -77,7 +77,8 @@ def block(kind: int, own: int, segment: int, entries: bytes) -> bytes:
 
 
 def test_blocks_of_ivrs() -> None:
-    """Of the three types that describe one IOMMU the last counts; the second IOMMU's is of the same type. Memory definitions are passed over."""
+    """Of the three types that describe one IOMMU the last counts; the second IOMMU's is of the same type. Memory definitions are passed over,
+    and nothing past a block of a type that Linux does not know."""
     named = struct.pack("<BHB8s8sBB4s", 0xF0, 0x90, 0, b"AMDI0020", b"", 2, 4, b"ID00")
     ranges = struct.pack("<BHBI", 0x47, 0x100, 0, 0) + struct.pack("<BHB", 2, 0x08, 0) + struct.pack("<BHB", 4, 0x1FF, 0)
     body = bytes(12) + block(0x10, 2, 0, struct.pack("<BHB", 1, 0, 0)) + block(0x11, 2, 0, struct.pack("<BHB", 2, 0x10, 0)) + block(
@@ -85,6 +86,8 @@ def test_blocks_of_ivrs() -> None:
     assert ivrs.read(table("IVRS", body), where="x") == (
         IommuScope(AMD, 0, ids=(IdRange(0x90, 0x90), IdRange(0x08, 0x08), IdRange(0x100, 0x1FF))),
         IommuScope(AMD, 1, ids=(IdRange(0x300, 0x300, 0x200), IdRange(0x20, 0x20))))
+    later = bytes(12) + block(0x10, 2, 0, struct.pack("<BHB", 2, 0x10, 0)) + struct.pack("<BBHH", 0x50, 0, 6, 2) + block(0x11, 2, 0, b"")
+    assert ivrs.read(table("IVRS", later), where="x") == (IommuScope(AMD, 0, ids=(IdRange(0x10, 0x10),)),)
     everything = bytes(12) + block(0x10, 2, 0, struct.pack("<BHB", 1, 0, 0)) + struct.pack("<BBHHHQQQ", 0x21, 0, 32, 9, 0, 0, 0, 0)
     assert ivrs.read(table("IVRS", everything), where="x") == (IommuScope(AMD, 0, ids=(IdRange(0, 0xFFFF),)),)
 

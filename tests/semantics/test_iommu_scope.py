@@ -74,6 +74,12 @@ def test_below_a_vmd_that_nothing_translates_nothing_has_a_group() -> None:
     assert len(groups(replace(machine, iommu_scopes=(REST,))).groups) == 2
 
 
+def test_what_is_probed_below_a_vmd_without_group_gets_none() -> None:
+    """The VMD is known to have no group, of the rest nothing is known."""
+    machine = host(replace(vmd("00:0e.0"), iommu_group=None), *below_vmd(), made_buses=(MadeBus(VMD_BUS, at("00:0e.0")),))
+    assert without_group(groups(machine)) == {"00:0e.0", "10000:00:01.0", "10000:01:00.0"}
+
+
 def test_a_made_bus_needs_its_maker() -> None:
     with pytest.raises(InconsistentHost, match="which is not there"):
         host(*below_vmd(), made_buses=(MadeBus(VMD_BUS, at("00:0e.0")),))
@@ -117,6 +123,8 @@ def test_amd_scopes_are_ids_and_the_last_alias_counts() -> None:
     ids = (IdRange(0x0010, 0x00FF), IdRange(0x0300, 0x0300, alias=0x0010))
     machine = scoped(IommuScope(IommuKind.AMD, 0, ids=ids), iommu=IommuKind.AMD)
     assert without_group(groups(machine)) == {"01:00.0", "02:00.0", "02:01.0", "04:00.0"}
+    target = scoped(IommuScope(IommuKind.AMD, 0, ids=(IdRange(0x0300, 0x0300, alias=0x0010),)), iommu=IommuKind.AMD)
+    assert without_group(groups(target)) == {"00:1c.0", "01:00.0", "02:00.0", "02:01.0", "04:00.0"}
     aliased = IommuScope(IommuKind.AMD, 0, ids=(IdRange(0, 0xFFFF), IdRange(0x0208, 0x0208, 0x0201), IdRange(0x0208, 0x0208, 0x0200)))
     answer = groups(scoped(aliased, iommu=IommuKind.AMD))
     assert together(answer, "0000:02:00.0", "0000:02:01.0")
