@@ -19,7 +19,7 @@ DEVICES = "sys/bus/pci/devices"
 _TEXTS = ("class", "vendor", "device", "revision", "subsystem_vendor", "subsystem_device", "numa_node", "local_cpulist", "current_link_speed",
           "current_link_width", "max_link_speed", "max_link_width", "reset_method", "sriov_totalvfs", "sriov_numvfs", "sriov_offset", "sriov_stride",
           "sriov_vf_device", "sriov_drivers_autoprobe", "driver_override", "resource", "boot_vga")
-_TABLES = ("FACP", "DMAR", "IVRS")
+_TABLES = ("FACP", "DMAR", "IVRS", "IORT")
 _LINKS = ("iommu_group", "driver", "physfn", "virtfn*")
 _AROUND = ("proc/version", "proc/cmdline", "proc/cpuinfo", "proc/sys/kernel/osrelease", "sys/devices/system/node/node*/cpulist",
            "sys/devices/system/node/node*/distance", "sys/devices/system/node/node*/meminfo", "sys/devices/system/cpu/cpu*/topology/*",
