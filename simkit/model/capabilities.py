@@ -40,15 +40,28 @@ REQUIRED_ACS = AcsBits.SV | AcsBits.RR | AcsBits.CR | AcsBits.UF
 
 
 @dataclass(frozen=True, slots=True)
+class Egress:
+    """The Egress Control Vector of a port (PCIe 6.0 §7.7.11.4): bit n of `blocked` is set for what a peer-to-peer request may not reach.
+
+    Bits are port numbers below a root port or switch, function numbers in a multi-function device; `size` is how many there are.
+    """
+
+    size: int
+    blocked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acs:
     """Access Control Services of one function (PCIe 6.0 §7.7.11).
 
     `unsure` are bits of a known `control` that may hold either value, and are 0 in `control`: what firmware left there before Linux wrote, say.
+    `egress` counts only where `capability` has EC.
     """
 
     capability: AcsBits | Unknown = UNKNOWN
     control: AcsBits | Unknown = UNKNOWN
     unsure: AcsBits = AcsBits.NONE
+    egress: Egress | Unknown = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +100,6 @@ class Link:
     stated_gbps: float | Unknown = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Sriov:
-    """SR-IOV of a physical function (PCIe 6.0 §9.3.3). `offset` and `stride` may change with `num_vfs` and ARI."""
-
-    total_vfs: int
-    initial_vfs: int | Unknown = UNKNOWN
-    num_vfs: int | Unknown = UNKNOWN
-    offset: int | Unknown = UNKNOWN
-    stride: int | Unknown = UNKNOWN
-    vf_device_id: int | Unknown = UNKNOWN
-    enabled: bool | Unknown = UNKNOWN
-    ari_hierarchy: bool | Unknown = UNKNOWN
-
-
 class BarKind(StrEnum):
     """Address space that a BAR decodes (PCIe 6.0 §7.5.1.2.1)."""
 
@@ -118,6 +117,24 @@ class Bar:
     size_bytes: int | Unknown = UNKNOWN
     prefetchable: bool = False
     base: int | Unknown = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Sriov:
+    """SR-IOV of a physical function (PCIe 6.0 §9.3.3). `offset` and `stride` may change with `num_vfs` and ARI.
+
+    `vf_bars` are those of each virtual function: `size_bytes` is what one of them takes, `base` is where the first one's begins.
+    """
+
+    total_vfs: int
+    initial_vfs: int | Unknown = UNKNOWN
+    num_vfs: int | Unknown = UNKNOWN
+    offset: int | Unknown = UNKNOWN
+    stride: int | Unknown = UNKNOWN
+    vf_device_id: int | Unknown = UNKNOWN
+    enabled: bool | Unknown = UNKNOWN
+    ari_hierarchy: bool | Unknown = UNKNOWN
+    vf_bars: tuple[Bar, ...] | Unknown = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

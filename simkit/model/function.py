@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simkit.model.address import Address, Parent
+from simkit.model.address_space import BridgeWindows, ResizableBar
 from simkit.model.capabilities import Acs, Ats, Bar, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
@@ -67,6 +68,9 @@ class Function:
     reset_methods: tuple[str, ...] | Unknown = UNKNOWN
     usage: str | None = None
     device_control: DeviceControl | None | Unknown = UNKNOWN
+    resizable_bars: tuple[ResizableBar, ...] | Unknown = UNKNOWN
+    windows: BridgeWindows | None | Unknown = UNKNOWN
+    msix_vectors: int | None | Unknown = UNKNOWN
 
     @property
     def kind(self) -> Kind:

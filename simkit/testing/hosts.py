@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from simkit.model.address import Address, Parent, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
+from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Egress, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
@@ -34,6 +35,13 @@ def _or_none(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[Any]:
 
 _bits = _or_unknown(st.integers(0, 0x7F).map(AcsBits))
 _transfers = _or_unknown(st.sampled_from([128, 256, 512, 1024, 2048, 4096]))
+_bars = st.lists(
+    st.builds(Bar, st.integers(0, 6), st.sampled_from(BarKind), _or_unknown(st.integers(1, 1 << 40)), st.booleans(), _or_unknown(st.integers(0, 1 << 45))),
+    max_size=2,
+).map(tuple)
+_range = st.tuples(st.integers(0, 1 << 45), st.integers(0, 1 << 40)).map(lambda pair: AddressRange(pair[0], sum(pair)))
+_step = st.integers(20, 50).map(lambda step: 1 << step)
+_resizable = st.builds(ResizableBar, st.integers(0, 5), st.lists(_step, max_size=3).map(tuple), _or_unknown(_step))
 _facts: dict[str, st.SearchStrategy[Any]] = {
     "vendor_id": _or_unknown(_short),
     "device_id": _or_unknown(_short),
@@ -47,23 +55,19 @@ _facts: dict[str, st.SearchStrategy[Any]] = {
     "link": _or_none(
         st.builds(Link, _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(_speeds), _or_unknown(_widths), _or_unknown(st.sampled_from([126.031, 63.0])))
     ),
-    "acs": _or_none(st.builds(Acs, _bits, _bits)),
+    "acs": _or_none(st.builds(Acs, _bits, _bits, egress=_or_unknown(st.builds(Egress, st.just(32), st.integers(0, 0xFFFFFFFF))))),
     "ats": _or_none(st.builds(Ats, _or_unknown(st.booleans()))),
     "ari": _or_unknown(st.booleans()),
-    "sriov": _or_none(st.builds(Sriov, _short, *[_or_unknown(_short)] * 5, _or_unknown(st.booleans()), _or_unknown(st.booleans()))),
-    "bars": _or_unknown(
-        st.lists(
-            st.builds(
-                Bar, st.integers(0, 6), st.sampled_from(BarKind), _or_unknown(st.integers(1, 1 << 40)), st.booleans(), _or_unknown(st.integers(0, 1 << 45))
-            ),
-            max_size=2,
-        ).map(tuple)
-    ),
+    "sriov": _or_none(st.builds(Sriov, _short, *[_or_unknown(_short)] * 5, _or_unknown(st.booleans()), _or_unknown(st.booleans()), _or_unknown(_bars))),
+    "bars": _or_unknown(_bars),
     "numa_node": _or_none(st.integers(0, 7)),
     "iommu_group": _or_none(st.integers(0, 99)),
     "driver": _or_none(_words),
     "reset_methods": _or_unknown(st.lists(st.sampled_from(["flr", "pm", "bus"]), unique=True).map(tuple)),
     "usage": st.none() | _words,
+    "resizable_bars": _or_unknown(st.lists(_resizable, max_size=2).map(tuple)),
+    "windows": _or_none(st.builds(BridgeWindows, *[_or_none(_range)] * 3, _or_unknown(st.booleans()))),
+    "msix_vectors": _or_none(st.integers(1, 2048)),
     "device_control": _or_none(st.builds(DeviceControl, _transfers, _transfers, *[_or_unknown(st.booleans())] * 3)),
 }
 

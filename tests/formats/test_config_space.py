@@ -16,7 +16,8 @@ from simkit.errors import MalformedConfigSpace, SimkitError
 from simkit.formats.pci.config_encode import encode
 from simkit.formats.pci.config_space import decode, find_extended
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
+from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Egress, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
@@ -81,6 +82,52 @@ def test_a_virtual_function_reads_ffff_but_has_a_class():
     space = decode(bytes(config), where="x")
     assert (space.vendor_id, space.device_id, space.class_code) == (0xFFFF, 0xFFFF, 0x030200)
     assert space.port_type is PortType.ENDPOINT and isinstance(space.link, Unknown) and space.acs is None
+
+
+def test_windows_of_a_bridge():
+    config = blank(64, layout=1)
+    config[0x1C:0x1E] = b"\x11\x21"
+    struct.pack_into("<HHHH", config, 0x20, 0xC000, 0xC0F0, 0x0001, 0xFFF1)
+    struct.pack_into("<II", config, 0x28, 0x20, 0x21)
+    struct.pack_into("<HH", config, 0x30, 1, 1)
+    found = decode(bytes(config), where="x").windows
+    assert found == BridgeWindows(AddressRange(0x11000, 0x12FFF), AddressRange(0xC0000000, 0xC0FFFFFF), AddressRange(0x2000000000, 0x21FFFFFFFF), True)
+    assert found.prefetchable.size_bytes == 8 << 30
+    config[0x1C:0x1E] = b"\xf0\x00"
+    struct.pack_into("<HHHH", config, 0x20, 0xFFF0, 0, 0xFFF0, 0)
+    assert decode(bytes(config), where="x").windows == BridgeWindows(None, None, None, False)
+    assert decode(bytes(blank(64)), where="x").windows is None
+
+
+def test_msix_resizable_bars_vf_bars_and_the_egress_vector():
+    config = blank(4096)
+    express(config, 6)
+    config[0x06] |= 0x10
+    config[0x61] = 0xB0
+    struct.pack_into("<BBH", config, 0xB0, 0x11, 0, 0x8000 | 255)
+    struct.pack_into("<IIIII", config, 0x100, 0x15 | 1 << 16 | 0x120 << 20, 0x7F << 4, 1 | 2 << 5 | 6 << 8, 1 << 31, 3 | 27 << 8 | 5 << 16)
+    struct.pack_into("<IHHII", config, 0x120, 0x0D | 1 << 16 | 0x140 << 20, 0x21 | 40 << 8, 0x20, 0x80000001, 0xFF)
+    struct.pack_into("<I", config, 0x140, 0x10 | 1 << 16)
+    struct.pack_into("<III", config, 0x164, 0x0000000C, 0x20, 0xFB000000)
+    space = decode(bytes(config), where="x")
+    assert space.msix_vectors == 256
+    assert space.resizable_bars == (ResizableBar(1, tuple(1 << step for step in range(20, 27)), 1 << 26), ResizableBar(3, (1 << 47, 1 << 48, 1 << 50), 1 << 47))
+    assert space.acs.egress == Egress(40, 0xFF80000001)
+    assert space.sriov.vf_bars == (Bar(0, BarKind.MEM64, UNKNOWN, True, 0x2000000000), Bar(2, BarKind.MEM32, UNKNOWN, False, 0xFB000000))
+    assert space.acs.capability == AcsBits.SV | AcsBits.EC
+    assert decode(bytes(blank(256)), where="x").msix_vectors is None
+    header = decode(bytes(blank(64)), where="x")
+    assert isinstance(header.msix_vectors, Unknown) and isinstance(header.resizable_bars, Unknown)
+
+
+def test_a_size_that_is_not_supported_is_no_size():
+    config = blank(4096)
+    express(config, 0)
+    struct.pack_into("<III", config, 0x100, 0x15 | 1 << 16, 1 << 4, 0 | 1 << 5 | 9 << 8)
+    assert decode(bytes(config), where="x").resizable_bars == (ResizableBar(0, (1 << 20,), UNKNOWN),)
+    config[0x06] |= 0x10
+    (bar,) = decode(bytes(config), where="x").resizable_bars
+    assert isinstance(bar.current_bytes, Unknown)
 
 
 def test_extended_space_of_all_ones_is_unknown():
@@ -201,10 +248,17 @@ def maybe(strategy):
     return strategy | st.just(UNKNOWN)
 
 
-acs = st.builds(Acs, words(7).map(AcsBits), words(7).map(AcsBits))
+vectors = st.integers(1, 256).flatmap(lambda size: st.builds(Egress, st.just(size), st.integers(0, (1 << size) - 1)))
+
+
+def with_vector(capability, control, vector):
+    return Acs(capability, control, egress=vector if capability & AcsBits.EC else UNKNOWN)
+
+
+acs = st.builds(with_vector, words(7).map(AcsBits), words(7).map(AcsBits), vectors)
 links = st.builds(Link, maybe(st.sampled_from(list(SPEED_OF_CODE.values())).map(float)), maybe(st.integers(1, 63)),
                   maybe(st.sampled_from(list(SPEED_OF_CODE.values())).map(float)), maybe(st.integers(1, 63))).filter(lambda link: link != Link())
-sriovs = st.builds(Sriov, words(16), words(16), words(16), words(16), words(16), words(16), st.booleans(), st.booleans())
+sriovs = st.builds(Sriov, words(16), words(16), words(16), words(16), words(16), words(16), st.booleans(), st.booleans(), st.deferred(lambda: bars().map(lambda found: tuple(bar for bar in found if bar.kind is not BarKind.IO) or UNKNOWN)))
 
 
 @st.composite
@@ -223,6 +277,18 @@ def bars(draw):
     return tuple(found)
 
 
+@st.composite
+def ranges(draw, step, bits):
+    """A window that its registers can hold, closed or open."""
+    base = draw(st.integers(0, (1 << bits) - 1))
+    return draw(st.none() | st.integers(base, (1 << bits) - 1).map(lambda limit: AddressRange(base * step, (limit + 1) * step - 1)))
+
+
+windows = st.builds(BridgeWindows, ranges(1 << 12, 20), ranges(1 << 20, 12), ranges(1 << 20, 44), st.just(True)) | st.builds(
+    BridgeWindows, ranges(1 << 12, 4), ranges(1 << 20, 12), ranges(1 << 20, 12), st.just(False))
+steps = st.sets(st.integers(0, 43), min_size=1).flatmap(lambda found: st.tuples(st.just(sorted(found)), maybe(st.sampled_from(sorted(found)))))
+resizables = st.lists(st.builds(lambda index, chosen: ResizableBar(index, tuple(1 << 20 + step for step in chosen[0]),
+                                                                   UNKNOWN if chosen[1] is UNKNOWN else 1 << 20 + chosen[1]), st.integers(0, 5), steps), max_size=6).map(tuple)
 sizes = st.sampled_from([128, 256, 512, 1024, 2048, 4096])
 
 
@@ -240,6 +306,9 @@ def functions(draw):
     facts["subsystem"] = UNKNOWN if bridge and not is_known(port) else ids
     facts["bars"] = () if bridge else draw(bars())
     facts["multifunction"] = draw(st.booleans())
+    facts["windows"] = draw(windows) if bridge else None
+    facts["msix_vectors"] = draw(st.none() | st.integers(1, 2048)) if is_known(port) else UNKNOWN
+    facts["resizable_bars"] = UNKNOWN if not is_known(port) else ()
     if is_known(port):
         linkless = port is None or port in (PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR)
         facts["link"] = None if linkless else draw(maybe(links))
@@ -249,6 +318,7 @@ def functions(draw):
         for name, strategy in extended.items():
             absent = False if name == "ari" else None
             facts[name] = absent if port is None else draw(strategy) if told else UNKNOWN
+        facts["resizable_bars"] = () if port is None else draw(resizables) if told else UNKNOWN
     return Function(Address(draw(words(16)), draw(words(8)), draw(words(5)), 0), RootBus(0, 0), **facts)
 
 
@@ -258,7 +328,7 @@ def test_decode_gives_back_what_was_encoded(function):
     assert len(config) == 64 if not is_known(function.port_type) else 256 if function.port_type is None or not is_known(function.ari) else 4096
     space = decode(config, where="x")
     for name in ("vendor_id", "device_id", "class_code", "revision", "subsystem", "bus_range", "port_type", "link", "acs", "ats", "ari", "sriov", "bars",
-                 "device_control"):
+                 "device_control", "windows", "msix_vectors", "resizable_bars"):
         assert getattr(space, name) == getattr(function, name), name
     assert space.multifunction_bit == function.multifunction
 

@@ -101,7 +101,7 @@ def test_every_fact_of_a_function():
     assert gpu.name == "NVIDIA Corporation GH100 [H100 SXM5 80GB]" and gpu.kind is Kind.GPU
     assert gpu.port_type is PortType.ENDPOINT and gpu.link == Link(16.0, 8, 32.0, 16)
     assert gpu.acs == Acs(AcsBits.RR | AcsBits.CR | AcsBits.DT, AcsBits.RR) and gpu.ats == Ats(True) and gpu.ari is True
-    assert gpu.sriov == Sriov(32, 32, 0, 2, 1, 0x2331, False, True)
+    assert gpu.sriov == Sriov(32, 32, 0, 2, 1, 0x2331, False, True, (Bar(0, BarKind.MEM64, UNKNOWN, True, 2475042013184),))
     assert gpu.numa_node == 0 and gpu.iommu_group == 12 and gpu.driver == "nvidia" and gpu.parent == Address.parse("16:01.0")
     assert gpu.bars == (Bar(0, BarKind.MEM64, 16 << 20, True, 0x24042000000), Bar(2, BarKind.MEM64, 128 << 30, True, 0x22000000000),
                         Bar(4, BarKind.MEM64, 32 << 20, True), Bar(6, BarKind.MEM32, 512 << 10, True))

@@ -27,7 +27,7 @@ from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown
 from simkit.semantics.groups import groups
 
-FIELDS = ["class_code", "revision", "subsystem", "port_type", "bus_range", "link", "acs", "ats", "ari", "sriov"]
+FIELDS = ["class_code", "revision", "subsystem", "port_type", "bus_range", "link", "acs", "ats", "ari", "sriov", "resizable_bars", "windows", "msix_vectors"]
 OLDER_TEXT = {"cap-flitmode"}
 """Capabilities were added to the bytes by hand, not to the text."""
 
@@ -110,16 +110,18 @@ def test_pciutils_own_text_beside_its_bytes(corpus):
     print(read_of, sum(agreed.values()), dict(agreed), dict(silent))
     assert read_of == 111
     assert agreed == {"class_code": 111, "revision": 111, "device_id": 25, "vendor_id": 72, "port_type": 46, "bus_range": 64, "link": 115, "acs": 48, "ats": 41,
-                      "ari": 41, "sriov": 62, "bar": 160, "subsystem": 13}
+                      "ari": 41, "sriov": 64, "bar": 160, "subsystem": 13, "msix_vectors": 46, "resizable_bars": 41, "windows": 114}
 
 
 @pytest.mark.corpus
 @needs_lspci
 @pytest.mark.parametrize(("option", "facts", "unsaid"), [
-    ("-vvvnn", 82720, {}),
-    ("-vvv", 69273, {}),
-    ("-vnn", 52991, {"bar": 4711, "sriov": 125, "link": 2630, "acs.capability": 318, "acs.control": 318, "ats.enabled": 87}),
-    ("-nn", 17990, {"subsystem": 4543, "port_type": 4543, "link": 4543, "acs": 4543, "ats": 4543, "ari": 4543, "sriov": 4543, "bar": 4711}),
+    ("-vvvnn", 106934, {}),
+    ("-vvv", 93487, {}),
+    ("-vnn", 77052, {"bar": 4711, "sriov": 125, "link": 2630, "acs.capability": 318, "acs.control": 318, "ats.enabled": 87,
+                    "windows.wide": 28}),
+    ("-nn", 17990, {"subsystem": 4543, "port_type": 4543, "link": 4543, "acs": 4543, "ats": 4543, "ari": 4543, "sriov": 4543, "bar": 4711,
+                   "resizable_bars": 4543, "windows": 4543, "msix_vectors": 4543}),
 ])
 def test_what_lspci_prints_of_real_kernels_dumps(corpus, tmp_path, option, facts, unsaid):
     """All machines in one dump, each as a PCI domain. Which names are known without -nn depends on lspci's list: ids are not counted there."""

@@ -16,7 +16,8 @@ from simkit.formats.sysfs import reader as sysfs
 from simkit.formats.sysfs import tree as sysfs_tree
 from simkit.formats.sysfs.files import FolderFiles
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
+from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Egress, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
@@ -31,21 +32,24 @@ PORT, SWITCH, LEG, NIC, VF, OLD, GPU = (Address.parse(text) for text in (
 
 def whole_host() -> Host:
     """Every fact that sysfs can carry, known."""
-    acs = Acs(AcsBits(0x5F), AcsBits(0x1D))
-    nothing = {"acs": None, "ats": None, "ari": False, "sriov": None}
+    acs = Acs(AcsBits(0x7F), AcsBits(0x1D), egress=Egress(40, 0x80_0000_0006))
+    room = BridgeWindows(AddressRange(0x1000, 0x2FFF), AddressRange(0xC0000000, 0xC01FFFFF), AddressRange(0x20_0000_0000, 0x3F_FFFF_FFFF), wide=True)
+    plain = {"resizable_bars": (), "windows": None, "msix_vectors": None}
+    nothing = plain | {"acs": None, "ats": None, "ari": False, "sriov": None}
     port = {"vendor_id": 0x8086, "device_id": 0x347A, "class_code": 0x060400, "revision": 4, "subsystem": (0x8086, 0), "multifunction": False, "bars": (),
-            "ats": None, "ari": False, "sriov": None, "acs": acs, "numa_node": 1, "driver": "pcieport", "reset_methods": ("pm", "bus")}
+            "ats": None, "ari": False, "sriov": None, "acs": acs, "numa_node": 1, "driver": "pcieport", "reset_methods": ("pm", "bus"), "windows": room,
+            "resizable_bars": (), "msix_vectors": 17}
     slow, fast = Link(2.5, 1, 5.0, 4), Link(16.0, 8, 32.0, 16)
     functions = (
         Function(PORT, RootBus(0, 0x16), port_type=PortType.ROOT_PORT, bus_range=BusRange(0x17, 0x1B), link=fast, iommu_group=3, **port),
         Function(SWITCH, PORT, port_type=PortType.UPSTREAM, bus_range=BusRange(0x18, 0x1B), link=fast, iommu_group=4, **port),
         Function(LEG, SWITCH, port_type=PortType.DOWNSTREAM, bus_range=BusRange(0x19, 0x19), link=slow, iommu_group=5, **port),
         Function(NIC, LEG, 0x15B3, 0x101D, 0x020000, 0, (0x15B3, 0x0016), None, PortType.ENDPOINT, True, None, fast, acs, Ats(enabled=True), True,
-                 Sriov(16, 16, 2, 2, 1, 0x101E, enabled=True, ari_hierarchy=True), None,
+                 Sriov(16, 16, 2, 2, 1, 0x101E, enabled=True, ari_hierarchy=True, vf_bars=(Bar(0, BarKind.MEM64, 1 << 20, True, 0x21_0000_0000),)), None,
                  (Bar(0, BarKind.MEM64, 32 << 20, True, 0x20_0000_0000), Bar(6, BarKind.MEM32, 1 << 20, False, 0xF010_0000)), 1, 6, "mlx5_core", ("flr", "bus"),
-                 "root disk, default route", DeviceControl(256, 4096, relaxed_ordering=True, extended_tags=True, no_snoop=False)),
+                 "root disk, default route", DeviceControl(256, 4096, relaxed_ordering=True, extended_tags=True, no_snoop=False), (ResizableBar(0, (1 << 25, 1 << 26), 1 << 25),), None, 64),
         Function(VF, LEG, 0x15B3, 0x101E, 0x020000, 0, (0x15B3, 0x0016), None, PortType.ENDPOINT, False, None, fast, acs, Ats(enabled=False), True, None, NIC,
-                 (Bar(0, BarKind.MEM64, 1 << 20, True),), 1, 7, "vfio-pci", ("flr",)),
+                 (Bar(0, BarKind.MEM64, 1 << 20, True),), 1, 7, "vfio-pci", ("flr",), **plain),
         Function(OLD, RootBus(0, 0), 0x1A03, 0x2000, 0x030000, 0x52, None, None, None, True, None, None, bars=(Bar(1, BarKind.IO, 128, False, 0xE000),),
                  numa_node=None, iommu_group=None, driver=None, reset_methods=(), usage="console", device_control=None, **nothing),
         Function(GPU, RootBus(0x10000, 1), 0x10DE, 0x2330, 0x030200, 0xA1, (0x10DE, 0x16C1), None, PortType.RC_ENDPOINT, False, None, None, **nothing,
@@ -74,7 +78,8 @@ def test_a_host_that_sysfs_can_carry_comes_back_equal(tmp_path):
 def unprivileged(function: Function) -> Function:
     """What 64 bytes of config space and the readable attributes leave."""
     several = False if function.is_vf else True if function.address.function else UNKNOWN
-    sriov = Sriov(16, num_vfs=2, offset=2, stride=1, vf_device_id=0x101E) if function.address == NIC else UNKNOWN
+    sriov = Sriov(16, num_vfs=2, offset=2, stride=1, vf_device_id=0x101E, vf_bars=function.sriov.vf_bars) if function.address == NIC else UNKNOWN
+    function = replace(function, resizable_bars=UNKNOWN, msix_vectors=UNKNOWN, windows=None if is_known(several) else UNKNOWN)
     return replace(function, device_control=UNKNOWN, port_type=UNKNOWN, acs=UNKNOWN, ats=UNKNOWN, ari=UNKNOWN, bus_range=None, multifunction=several, sriov=sriov,
                    link=UNKNOWN if function.link is None else function.link)
 
@@ -115,7 +120,7 @@ def test_the_tree_is_as_the_kernel_makes_it(tmp_path):
     assert len(links) > 25 and all(not os.readlink(path).startswith("/") and path.exists() for path in links)
 
 
-LOST = {"name", "revision", "subsystem", "ats", "ari", "sriov", "usage", "device_control"}
+LOST = {"name", "revision", "subsystem", "ats", "ari", "sriov", "usage", "device_control", "resizable_bars", "windows", "msix_vectors"}
 
 
 @pytest.mark.parametrize("name", shipped("hosts"))

@@ -14,9 +14,10 @@ from simkit.formats.native.document import Context, Fields, Mapping, Node, Refus
 from simkit.formats.native.emit import Hex, json_text, to_yaml
 from simkit.formats.native.peer_link import link_document, peer_link
 from simkit.formats.native.scope import iommu_scope, made_bus, made_document, scope_document
+from simkit.formats.native.space import bar, bar_document, egress, egress_document, resizable_bar, resizable_document, windows, windows_document
 from simkit.formats.native.unknown import explained, explained_functions, read_reasons, reasons
 from simkit.model.address import Address, RootBus
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, DeviceControl, Link, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, DeviceControl, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
@@ -155,13 +156,16 @@ def _function(where: Address, node: Node, path: str, context: Context, line: int
         ari=fields.take("ari", values.truth, UNKNOWN),
         sriov=fields.take("sriov", or_none(_sriov), UNKNOWN),
         physfn=fields.take("physfn", values.address, None),
-        bars=fields.take("bars", listed(_bar), UNKNOWN),
+        bars=fields.take("bars", listed(bar), UNKNOWN),
         numa_node=fields.take("numa_node", or_none(values.whole(0, 65535)), UNKNOWN),
         iommu_group=fields.take("iommu_group", or_none(values.whole()), UNKNOWN),
         driver=fields.take("driver", or_none(values.text), UNKNOWN),
         reset_methods=fields.take("reset_methods", listed(values.text), UNKNOWN),
         usage=fields.take("usage", values.text, None),
         device_control=fields.take("device_control", or_none(_device_control), UNKNOWN),
+        resizable_bars=fields.take("resizable_bars", listed(resizable_bar), UNKNOWN),
+        windows=fields.take("windows", or_none(windows), UNKNOWN),
+        msix_vectors=fields.take("msix_vectors", or_none(values.whole(1, 2048)), UNKNOWN),
     )
     fields.done()
     return found
@@ -198,6 +202,7 @@ def _acs(node: Node, path: str, context: Context) -> Acs:
         fields.take("capability", values.acs_bits, UNKNOWN),
         fields.take("control", values.acs_bits, UNKNOWN),
         fields.take("unsure", values.acs_bits, AcsBits.NONE),
+        fields.take("egress", egress, UNKNOWN),
     )
     fields.done()
     return found
@@ -235,19 +240,7 @@ def _sriov(node: Node, path: str, context: Context) -> Sriov:
         fields.take("vf_device", short, UNKNOWN),
         fields.take("enabled", values.truth, UNKNOWN),
         fields.take("ari_hierarchy", values.truth, UNKNOWN),
-    )
-    fields.done()
-    return found
-
-
-def _bar(node: Node, path: str, context: Context) -> Bar:
-    fields = Fields(node, path, context, "a BAR")
-    found = Bar(
-        fields.need("index", values.whole(0, 6), 0),
-        fields.need("kind", values.word(BarKind), BarKind.MEM64),
-        fields.take("size", values.size, UNKNOWN),
-        fields.take("prefetchable", values.truth, default=False),
-        fields.take("base", values.whole(), UNKNOWN),
+        fields.take("vf_bars", listed(bar), UNKNOWN),
     )
     fields.done()
     return found
@@ -264,6 +257,7 @@ def _acs_document(acs: Acs) -> dict[str, Any]:
         capability=_as(acs.capability, values.acs_text),
         control=_as(acs.control, values.acs_text),
         unsure=values.acs_text(acs.unsure) if acs.unsure else UNKNOWN,
+        egress=_as(acs.egress, egress_document),
     )
 
 
@@ -325,19 +319,10 @@ def _function_document(function: Function) -> dict[str, Any]:
         device_control=_as(function.device_control, _device_control_document),
         sriov=_as(function.sriov, _sriov_document),
         physfn=UNKNOWN if function.physfn is None else str(function.physfn),
-        bars=_as(
-            function.bars,
-            lambda bars: [
-                _kept(
-                    index=bar.index,
-                    kind=bar.kind.value,
-                    size=_as(bar.size_bytes, values.size_text),
-                    prefetchable=bar.prefetchable,
-                    base=_as(bar.base, lambda base: Hex(base, 1)),
-                )
-                for bar in bars
-            ],
-        ),
+        bars=_as(function.bars, lambda bars: [bar_document(bar) for bar in bars]),
+        resizable_bars=_as(function.resizable_bars, lambda bars: [resizable_document(bar) for bar in bars]),
+        windows=_as(function.windows, windows_document),
+        msix_vectors=_as(function.msix_vectors, int),
         numa_node=_as(function.numa_node, int),
         iommu_group=_as(function.iommu_group, int),
         driver=_as(function.driver, str),
@@ -366,6 +351,7 @@ def _sriov_document(sriov: Sriov) -> dict[str, Any]:
         vf_device=_as(sriov.vf_device_id, lambda number: Hex(number, 4)),
         enabled=sriov.enabled,
         ari_hierarchy=sriov.ari_hierarchy,
+        vf_bars=_as(sriov.vf_bars, lambda bars: [bar_document(bar) for bar in bars]),
     )
 
 

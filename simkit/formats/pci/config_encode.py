@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import struct
 
+from simkit.formats.pci import space_registers as space
 from simkit.formats.pci.config_space import CAP_BRIDGE_SUBSYSTEM, CAP_PCIE, CONVENTIONAL, EXT_ACS, EXT_ARI, EXT_ATS, EXT_SRIOV, EXTENDED, SPEEDS_GTPS
-from simkit.model.capabilities import Acs, AcsBits, Ats, BarKind, DeviceControl, Link, PortType, Sriov
+from simkit.model.address_space import BridgeWindows
+from simkit.model.capabilities import Acs, AcsBits, Ats, DeviceControl, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.unknown import Unknown, is_known, known_or
 
-_PCIE_AT, _SUBSYSTEM_AT = 0x60, 0xA0
+_PCIE_AT, _SUBSYSTEM_AT, _MSIX_AT = 0x60, 0xA0, 0xB0
+_NULL, _LAST_AT = 0x0000, EXTENDED - 8
+"""Null Capability (PCIe 6.0 §7.9.28); where ACS lies if its egress vector is not known: there is no room for one, which reads as unknown."""
 _NOTHING_SAID = 7 << 5 | 7 << 12
 _CODES = {speed: code for code, speed in SPEEDS_GTPS.items()}
 
@@ -45,21 +49,11 @@ def _header(function: Function) -> bytes:
         config[0x18:0x1B] = bytes((function.address.bus, function.bus_range.secondary, function.bus_range.subordinate))
     elif isinstance(function.subsystem, tuple):
         struct.pack_into("<HH", config, 0x2C, *function.subsystem)
-    _bars(config, function, 2 if bridge else 6)
+    if is_known(function.bars):
+        space.put_bars(config, 0x10, 2 if bridge else 6, function.bars)
+    if function.bus_range is not None and isinstance(function.windows, BridgeWindows):
+        space.put_windows(config, function.windows)
     return bytes(config)
-
-
-def _bars(config: bytearray, function: Function, count: int) -> None:
-    if isinstance(function.bars, Unknown):
-        return
-    for bar in function.bars:
-        base = known_or(bar.base, 0)
-        if bar.index >= count:
-            continue
-        flags = 1 if bar.kind is BarKind.IO else (4 if bar.kind is BarKind.MEM64 else 0) | bar.prefetchable << 3
-        struct.pack_into("<I", config, 0x10 + 4 * bar.index, base & 0xFFFFFFFF | flags)
-        if bar.kind is BarKind.MEM64 and bar.index + 1 < count:
-            struct.pack_into("<I", config, 0x14 + 4 * bar.index, base >> 32)
 
 
 def _capabilities(config: bytearray, function: Function) -> None:
@@ -76,6 +70,9 @@ def _capabilities(config: bytearray, function: Function) -> None:
             now = _CODES.get(known_or(function.link.speed_gtps, 0.0), 0) | (known_or(function.link.width, 0) & 0x3F) << 4
             struct.pack_into("<I", config, _PCIE_AT + 0x0C, most)
             struct.pack_into("<H", config, _PCIE_AT + 0x12, now)
+    if is_known(function.msix_vectors) and function.msix_vectors is not None:
+        space.put_msix(config, _MSIX_AT, function.msix_vectors)
+        chain.append(_MSIX_AT)
     if chain:
         config[0x06] |= 0x10
         config[0x34] = chain[0]
@@ -94,21 +91,34 @@ def _device_control(control: DeviceControl | None | Unknown) -> int:
 
 def _extended(config: bytearray, function: Function) -> None:
     bodies: list[tuple[int, bytes]] = []
-    if isinstance(function.acs, Acs):
-        bodies.append((EXT_ACS, struct.pack("<HH", known_or(function.acs.capability, AcsBits.NONE), known_or(function.acs.control, AcsBits.NONE))))
+    hidden = isinstance(function.acs, Acs) and bool(known_or(function.acs.capability, AcsBits.NONE) & AcsBits.EC) and not is_known(function.acs.egress)
+    if isinstance(function.acs, Acs) and not hidden:
+        bodies.append((EXT_ACS, _acs(function.acs)))
     if isinstance(function.ats, Ats):
         bodies.append((EXT_ATS, struct.pack("<HH", 0, 0x8000 if function.ats.enabled is True else 0)))
     if function.ari is True:
         bodies.append((EXT_ARI, struct.pack("<HH", 0, 0)))
     if isinstance(function.sriov, Sriov):
         bodies.append((EXT_SRIOV, _sriov(function.sriov)))
+    if is_known(function.resizable_bars) and function.resizable_bars:
+        bodies.append((space.EXT_RESIZABLE, space.resizable_body(function.resizable_bars)))
+    if isinstance(function.acs, Acs) and hidden:
+        bodies = [*(bodies or [(_NULL, b"")]), (EXT_ACS, _acs(function.acs))]
     offset = CONVENTIONAL
     for index, (number, body) in enumerate(bodies):
-        following = offset + (4 + len(body) + 15 & ~15)
         last = index == len(bodies) - 1
+        following = _LAST_AT if hidden and index == len(bodies) - 2 else offset + (4 + len(body) + 15 & ~15)
         struct.pack_into("<I", config, offset, number | 1 << 16 | (0 if last else following) << 20)
         config[offset + 4 : offset + 4 + len(body)] = body
         offset = following
+
+
+def _acs(acs: Acs) -> bytes:
+    """Capability and control; the egress vector where it is known and there is one."""
+    capability, vector = known_or(acs.capability, AcsBits.NONE), acs.egress
+    if not capability & AcsBits.EC or not is_known(vector):
+        return struct.pack("<HH", capability, known_or(acs.control, AcsBits.NONE))
+    return struct.pack("<HH", capability | (vector.size & 0xFF) << 8, known_or(acs.control, AcsBits.NONE)) + space.egress_body(vector)
 
 
 def _sriov(sriov: Sriov) -> bytes:
@@ -116,4 +126,6 @@ def _sriov(sriov: Sriov) -> bytes:
     control = (sriov.enabled is True) | (sriov.ari_hierarchy is True) << 4
     first, stride = known_or(sriov.offset, 0), known_or(sriov.stride, 0)
     numbers = (known_or(sriov.initial_vfs, sriov.total_vfs), sriov.total_vfs, known_or(sriov.num_vfs, 0), 0, first, stride, 0, known_or(sriov.vf_device_id, 0))
-    return struct.pack("<IHH8HII", 0, control, 0, *numbers, 0x553, 1) + bytes(0x40 - 0x24)
+    registers = bytearray(24)
+    space.put_bars(registers, 0, 6, known_or(sriov.vf_bars, ()))
+    return struct.pack("<IHH8HII", 0, control, 0, *numbers, 0x553, 1) + bytes(registers) + bytes(4)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from simkit.errors import MalformedConfigSpace
-from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
+from simkit.formats.pci import space_registers as space
+from simkit.model.address_space import BridgeWindows, ResizableBar
+from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 HEADER, CARDBUS, CONVENTIONAL, EXTENDED = 64, 128, 256, 4096
@@ -25,8 +27,8 @@ _NO_LINK = Unknown("the link register holds a reserved value, or the link is dow
 _GONE = Unknown("config space reads all ones: the function does not answer")
 _OFF = Unknown("the extended config space reads all ones")
 _RESERVED = Unknown("the Device Control Register holds reserved sizes")
+_NO_VF_BARS = Unknown("the base address registers of virtual functions read zero: not assigned")
 _PHYSICAL = Unknown("a virtual function has no Device Control of its own: its physical function's holds")
-_NOT_ASSIGNED = Unknown("the base address register reads zero: not assigned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class ConfigSpace:
     capabilities: tuple[tuple[int, int], ...] | Unknown
     extended: tuple[tuple[int, int, int], ...] | Unknown
     device_control: DeviceControl | None | Unknown = UNKNOWN
+    resizable_bars: tuple[ResizableBar, ...] | Unknown = UNKNOWN
+    windows: BridgeWindows | None | Unknown = UNKNOWN
+    msix_vectors: int | None | Unknown = UNKNOWN
 
 
 def decode(config: bytes, *, where: str) -> ConfigSpace:
@@ -75,7 +80,8 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         raise MalformedConfigSpace(f"config space has {len(config)} bytes, not {HEADER}, {CONVENTIONAL} or {EXTENDED}: it ends at offset 0x{len(config):x}",
                                    where=where, remedy="copy the `config` file again, as root for all of it: this copy is truncated")
     if config.count(0xFF, 0, HEADER) == HEADER:
-        return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (), _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
+        return ConfigSpace(_GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, None, (),
+                           _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE, _GONE)
     vendor, device = struct.unpack_from("<HH", config, 0)
     layout = config[0x0E] & 0x7F
     capabilities = _capability_list(config)
@@ -90,7 +96,7 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         multifunction_bit=bool(config[0x0E] & 0x80),
         subsystem=_subsystem(config, layout, capabilities),
         bus_range=BusRange(config[0x19], config[0x1A]) if layout in (1, 2) else None,
-        bars=tuple(_bars(config, layout)),
+        bars=tuple(space.bars(config, 0x10, {0: 6, 1: 2, 2: 1}.get(layout, 0))),
         port_type=express if isinstance(express, Unknown) else _port_type(config, express),
         link=express if isinstance(express, Unknown) else _link(config, express),
         acs=_read(config, extended, EXT_ACS, 8, _acs),
@@ -100,6 +106,9 @@ def decode(config: bytes, *, where: str) -> ConfigSpace:
         capabilities=capabilities,
         extended=extended,
         device_control=express if isinstance(express, Unknown) else _device_control(config, express),
+        resizable_bars=_resizable(config, extended),
+        windows=space.windows(config) if layout == 1 else None,
+        msix_vectors=_msix(config, capabilities),
     )
 
 
@@ -178,20 +187,16 @@ def _subsystem(config: bytes, layout: int, capabilities: Entries | Unknown) -> t
     return (vendor, device) if vendor or device else None
 
 
-def _bars(config: bytes, layout: int) -> Iterator[Bar]:
-    """Base addresses (PCIe 6.0 §7.5.1.2.1); a register that reads zero may be absent or not assigned and is left out."""
-    count = {0: 6, 1: 2, 2: 1}.get(layout, 0)
-    index = 0
-    while index < count:
-        (low,) = struct.unpack_from("<I", config, 0x10 + 4 * index)
-        if low & 1:
-            yield Bar(index, BarKind.IO, base=low & ~3 or _NOT_ASSIGNED)
-        elif low:
-            wide = low >> 1 & 3 == 2 and index + 1 < count
-            high = struct.unpack_from("<I", config, 0x14 + 4 * index)[0] if wide else 0
-            yield Bar(index, BarKind.MEM64 if wide else BarKind.MEM32, prefetchable=bool(low & 8), base=high << 32 | low & ~0xF or _NOT_ASSIGNED)
-            index += wide
-        index += 1
+def _msix(config: bytes, capabilities: Entries | Unknown) -> int | None | Unknown:
+    offset = _first(capabilities, space.CAP_MSIX)
+    if isinstance(offset, Unknown):
+        return offset
+    return None if offset is None or offset + space.MSIX_BYTES > CONVENTIONAL else space.msix_vectors(config, offset)
+
+
+def _resizable(config: bytes, extended: Extended | Unknown) -> tuple[ResizableBar, ...] | Unknown:
+    found = _read(config, extended, space.EXT_RESIZABLE, 12, space.resizable)
+    return () if found is None else found
 
 
 def _port_type(config: bytes, express: int | None) -> PortType | None | Unknown:
@@ -240,9 +245,9 @@ def _read(config: bytes, extended: Extended | Unknown, capability: int, length: 
 
 
 def _acs(config: bytes, offset: int) -> Acs:
-    """ACS Capability +4, Control +6 (PCIe 6.0 §7.7.11); capability bits 8-15 are the egress vector's size, not kept."""
+    """ACS Capability +4, Control +6 (PCIe 6.0 §7.7.11); capability bits 8-15 are the egress vector's size."""
     capability, control = struct.unpack_from("<HH", config, offset + 4)
-    return Acs(AcsBits(capability & 0x7F), AcsBits(control & 0x7F))
+    return Acs(AcsBits(capability & 0x7F), AcsBits(control & 0x7F), egress=space.egress(config, offset) if capability & AcsBits.EC else UNKNOWN)
 
 
 def _ats(config: bytes, offset: int) -> Ats:
@@ -251,7 +256,8 @@ def _ats(config: bytes, offset: int) -> Ats:
 
 
 def _sriov(config: bytes, offset: int) -> Sriov:
-    """SR-IOV Control +8 to VF Device ID +0x1A (PCIe 6.0 §9.3.3)."""
+    """SR-IOV Control +8 to VF Device ID +0x1A, VF BARs from +0x24 on (PCIe 6.0 §9.3.3)."""
     (control,) = struct.unpack_from("<H", config, offset + 8)
     initial, total, number, _, first, stride, _, device = struct.unpack_from("<HHHHHHHH", config, offset + 0x0C)
-    return Sriov(total, initial, number, first, stride, device, enabled=bool(control & 1), ari_hierarchy=bool(control & 0x10))
+    return Sriov(total, initial, number, first, stride, device, enabled=bool(control & 1), ari_hierarchy=bool(control & 0x10),
+                 vf_bars=tuple(space.bars(config, offset + 0x24, 6)) or _NO_VF_BARS)

@@ -16,14 +16,17 @@ from simkit.formats.sysfs.path import function_named, is_root_bus, makers
 from simkit.formats.sysfs.platform import cpu, iommu, nearest, numa_nodes, tees
 from simkit.formats.sysfs.usage import usage
 from simkit.model.address import Address, Parent, RootBus
+from simkit.model.address_space import AddressRange, BridgeWindows
 from simkit.model.capabilities import Bar, BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.scope import MadeBus
-from simkit.model.unknown import Unknown, is_known
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
+_VF_BARS, _WITH_WINDOWS = slice(7, 13), 17
+"""Resources of a function with CONFIG_PCI_IOV, and how many a bridge has (include/linux/pci.h: PCI_IOV_RESOURCES, DEVICE_COUNT_RESOURCE)."""
 DEVICES, GROUPS = "sys/bus/pci/devices", "sys/kernel/iommu_groups"
 _MISSING = Unknown("sysfs has no such attribute for it")
 _DENIED = Unknown("the attribute is there, but may not be read: capture as root")
@@ -170,6 +173,9 @@ class _Reader:
             reset_methods=self._reset_methods(),
             usage=used,
             device_control=_of(space, lambda known: known.device_control),
+            resizable_bars=_of(space, lambda known: known.resizable_bars),
+            windows=self._windows(space),
+            msix_vectors=_of(space, lambda known: known.msix_vectors),
         )
 
     def _attribute(self, name: str) -> str | None:
@@ -248,30 +254,50 @@ class _Reader:
 
     def _sriov(self, space: ConfigSpace | Unknown) -> Sriov | None | Unknown:
         known = _of(space, lambda known: known.sriov)
-        if isinstance(known, Sriov) or known is None:
+        if known is None:
             return known
+        if isinstance(known, Sriov):
+            return self._vf_bars(known)
         total = self._decimal("sriov_totalvfs")
         if not is_known(total):
             return known
-        return Sriov(total, num_vfs=self._decimal("sriov_numvfs"), offset=self._decimal("sriov_offset"), stride=self._decimal("sriov_stride"),
-                     vf_device_id=self._hex("sriov_vf_device", 4, _bare_hex(self._attribute("sriov_vf_device"))))
+        return self._vf_bars(Sriov(total, num_vfs=self._decimal("sriov_numvfs"), offset=self._decimal("sriov_offset"), stride=self._decimal("sriov_stride"),
+                     vf_device_id=self._hex("sriov_vf_device", 4, _bare_hex(self._attribute("sriov_vf_device")))))
 
-    def _bars(self, space: ConfigSpace | Unknown) -> tuple[Bar, ...] | Unknown:
-        """Start, end and flags of resources 0 to 6 (`resource_show`; include/linux/ioport.h). Unassigned ones start at 0 (IORESOURCE_UNSET)."""
+    def _resources(self) -> list[tuple[int, int, int]] | Unknown:
+        """Start, end and flags, line by line (`resource_show`)."""
         text = self._attribute("resource")
         if text is None:
-            return space.bars if isinstance(space, ConfigSpace) and space.bars else self._missing("resource")
-        found = []
-        for index, line in enumerate(text.splitlines()[:7]):
-            words = line.split()
-            if len(words) != 3 or not all(re.fullmatch(r"0x[0-9a-fA-F]{1,16}", word) for word in words):
-                return Unknown("its `resource` is not as the kernel prints it")
-            start, end, flags = (int(word, 16) for word in words)
-            if flags & (_IO | _MEM) and end > start:
-                kind = BarKind.IO if flags & _IO else BarKind.MEM64 if flags & _MEM64 else BarKind.MEM32
-                base = _NOT_ASSIGNED if flags & _UNSET or not start else start
-                found.append(Bar(index, kind, end - start + 1, bool(flags & _PREFETCH), base))
-        return tuple(found)
+            return self._missing("resource")
+        lines = [line.split() for line in text.splitlines()]
+        if not all(len(words) == 3 and all(re.fullmatch(r"0x[0-9a-fA-F]{1,16}", word) for word in words) for words in lines):
+            return Unknown("its `resource` is not as the kernel prints it")
+        return [(int(start, 16), int(end, 16), int(flags, 16)) for start, end, flags in lines]
+
+    def _bars(self, space: ConfigSpace | Unknown) -> tuple[Bar, ...] | Unknown:
+        """Resources 0 to 6 (include/linux/ioport.h). Unassigned ones start at 0 (IORESOURCE_UNSET)."""
+        lines = self._resources()
+        if isinstance(lines, Unknown):
+            return space.bars if "resource" not in self.names and isinstance(space, ConfigSpace) and space.bars else lines
+        return tuple(_decoded(lines[:7], 1))
+
+    def _vf_bars(self, found: Sriov) -> Sriov:
+        """Resources 7 to 12, each as large as all virtual functions need (`sriov_init`)."""
+        lines = self._resources()
+        if isinstance(lines, Unknown) or len(lines) < _VF_BARS.stop or not found.total_vfs:
+            return found
+        return replace(found, vf_bars=tuple(_decoded(lines[_VF_BARS], found.total_vfs)) or found.vf_bars)
+
+    def _windows(self, space: ConfigSpace | Unknown) -> BridgeWindows | None | Unknown:
+        """What the kernel keeps of a bridge's windows: three of the last four resources; config space where it shows none."""
+        told = _of(space, lambda known: known.windows)
+        lines = self._resources()
+        if told is None or isinstance(lines, Unknown) or len(lines) not in (_WITH_WINDOWS, _WITH_WINDOWS - len(range(13)[_VF_BARS])):
+            return told
+        io, memory, high = (AddressRange(start, end) if flags & (_IO | _MEM) and not flags & _UNSET and end > start else None
+                            for start, end, flags in lines[-4:-1])
+        wide = told.wide if isinstance(told, BridgeWindows) else bool(lines[-2][2] & _MEM64) if lines[-2][2] else UNKNOWN
+        return BridgeWindows(io, memory, high, wide)
 
     def _numa_node(self) -> int | None | Unknown:
         text = self._attribute("numa_node")
@@ -317,3 +343,11 @@ def _id(space: ConfigSpace | Unknown, fact: Callable[[ConfigSpace], int | Unknow
     """Vendor or device from config space; a virtual function has none there (PCIe 6.0 §9.3.4.1.1)."""
     number = _of(space, fact)
     return number if number != 0xFFFF else Unknown("config space reads 0xffff, as of virtual functions, and sysfs tells no id")
+
+
+def _decoded(lines: list[tuple[int, int, int]], share: int) -> Iterator[Bar]:
+    """BARs by index; each takes one of `share` equal parts of its resource."""
+    for index, (start, end, flags) in enumerate(lines):
+        if flags & (_IO | _MEM) and end > start:
+            kind = BarKind.IO if flags & _IO else BarKind.MEM64 if flags & _MEM64 else BarKind.MEM32
+            yield Bar(index, kind, (end - start + 1) // share, bool(flags & _PREFETCH), _NOT_ASSIGNED if flags & _UNSET or not start else start)

@@ -11,6 +11,7 @@ from simkit.formats.pci.config_encode import encode
 from simkit.formats.sysfs.firmware import ALWAYS_THERE, TABLES
 from simkit.formats.sysfs.tree_used import traces
 from simkit.model.address import RootBus
+from simkit.model.address_space import AddressRange, BridgeWindows
 from simkit.model.capabilities import BarKind, Link, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
@@ -23,6 +24,7 @@ _ALWAYS = ("vfio-pci", "pcieport")
 _IOMMU_NAMES = {IommuKind.INTEL: "dmar0", IommuKind.AMD: "ivhd0", IommuKind.SMMU: "smmu3.0x0"}
 _UNSET, _PREFETCH = 0x20000000, 0x2000
 _LAST_BAR = 6
+_VF_BARS = 6
 _CAPACITY = {TeeKind.SEV_SNP: "sev_es", TeeKind.TDX: "tdx"}
 _ONLY_THERE = {"aarch64": "CPU implementer\t: 0x41\n", "ppc64": "cpu\t\t: POWER\n"}
 _FLAGS = {BarKind.IO: 0x40101, BarKind.MEM32: 0x40200, BarKind.MEM64: 0x140204}
@@ -148,11 +150,22 @@ class _Writer:
         assert not isinstance(function.bars, Unknown)
         if function.bars and not any(is_known(bar.size_bytes) for bar in function.bars):
             return
-        lines = [(0, 0, 0)] * 13
+        lines = [(0, 0, 0)] * (17 if function.bus_range is not None else 13)
         for bar in function.bars:
             if is_known(bar.size_bytes) and bar.size_bytes and bar.index <= _LAST_BAR:
                 flags = _FLAGS[bar.kind] | bar.prefetchable * _PREFETCH | (not is_known(bar.base)) * _UNSET
                 lines[bar.index] = (known_or(bar.base, 0), known_or(bar.base, 0) + bar.size_bytes - 1, flags)
+        if isinstance(function.sriov, Sriov):
+            for bar in known_or(function.sriov.vf_bars, ()):
+                if is_known(bar.size_bytes) and bar.size_bytes and bar.index < _VF_BARS and function.sriov.total_vfs:
+                    size = bar.size_bytes * function.sriov.total_vfs
+                    flags = _FLAGS[bar.kind] | bar.prefetchable * _PREFETCH | (not is_known(bar.base)) * _UNSET
+                    lines[7 + bar.index] = (known_or(bar.base, 0), known_or(bar.base, 0) + size - 1, flags)
+        if function.bus_range is not None and isinstance(function.windows, BridgeWindows):
+            kinds = ((function.windows.io, BarKind.IO), (function.windows.memory, BarKind.MEM32), (function.windows.prefetchable, BarKind.MEM64))
+            for index, (window, kind) in enumerate(kinds, 13):
+                if isinstance(window, AddressRange):
+                    lines[index] = (window.base, window.limit, _FLAGS[kind])
         self._text(f"{path}/resource", "".join(f"0x{start:016x} 0x{end:016x} 0x{flags:016x}\n" for start, end, flags in lines))
 
     def _node(self, node: NumaNode) -> None:

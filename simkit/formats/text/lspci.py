@@ -35,7 +35,8 @@ _ZERO_BARS = Unknown("its base address registers read zero: absent, or not assig
 _NO_HEADER = Unknown("the text of lspci does not show the header type: `lspci -vvvnn -x` does")
 _HOST = Unknown("lspci tells nothing of the machine around PCI: add a kernel log")
 _RESETS = Unknown("lspci does not tell reset methods")
-_FROM_BYTES = ("vendor_id", "device_id", "class_code", "revision", "subsystem", "port_type", "link", "acs", "ats", "ari", "sriov", "device_control")
+_FROM_BYTES = ("vendor_id", "device_id", "class_code", "revision", "subsystem", "port_type", "link", "acs", "ats", "ari", "sriov", "device_control",
+               "resizable_bars", "windows", "msix_vectors")
 _LINKLESS = (None, PortType.RC_ENDPOINT, PortType.RC_EVENT_COLLECTOR)
 
 
@@ -115,7 +116,9 @@ def _differ(line: int, differing: list[tuple[int, str]], path: str, kept: object
 def _lines(block: Block, said: Said) -> dict[str, int]:
     """Where each fact stands: the heading, a line of text, or the dump."""
     path = f"functions/{block.address}"
-    dumped = dict.fromkeys(("port_type", "link", "acs", "ats", "ari", "sriov", "bars", "bus_range", "multifunction"), block.config_line) if block.config else {}
+    told = ("port_type", "link", "acs", "ats", "ari", "sriov", "bars", "bus_range", "multifunction", "resizable_bars",
+            "windows", "msix_vectors")
+    dumped = dict.fromkeys(told, block.config_line) if block.config else {}
     return {path: block.line} | {f"{path}/{name}": line for name, line in {**said.places, **dumped}.items()}
 
 
@@ -159,7 +162,9 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
         ari=facts.get("ari", False if silent is None else silent), sriov=facts.get("sriov", silent), bars=_bars(said, whole, why),
         numa_node=facts.get("numa_node", _absent("numa_node", whole)), iommu_group=facts.get("iommu_group", _absent("iommu_group", whole)),
         driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS,
-        device_control=facts.get("device_control", None if port is None else REGISTERS if why is None else why))
+        device_control=facts.get("device_control", None if port is None else REGISTERS if why is None else why),
+        resizable_bars=facts.get("resizable_bars", () if silent is None else silent), msix_vectors=facts.get("msix_vectors", why),
+        windows=facts.get("windows", why or REGISTERS if "bus_range" in facts else why if said.depth == 0 else None))
 
 
 def _unread(block: Block, said: Said) -> Unknown | None:

@@ -10,11 +10,15 @@ from typing import Any
 from simkit.formats.text.lines import Faults
 from simkit.formats.text.lspci_blocks import Block
 from simkit.formats.text.lspci_names import Named, heading, subsystem
+from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Link, PortType, Sriov
 from simkit.model.unknown import UNKNOWN, Unknown
 
 REGISTERS = Unknown("lspci -v leaves registers out: run lspci -vvv")
 _NO_LINK = Unknown("lspci prints an unknown speed or no lanes: the link is down, or the register reserved")
+_NO_VF_BARS = Unknown("lspci prints no regions of virtual functions: not assigned")
+_WIDE_DIGITS = 16
+_NOT_PRINTED = Unknown("lspci prints no such window of the bridge")
 _NOT_ASSIGNED = Unknown("the address is not assigned")
 _ACS = (("SrcValid", AcsBits.SV), ("TransBlk", AcsBits.TB), ("ReqRedir", AcsBits.RR), ("CmpltRedir", AcsBits.CR), ("UpstreamFwd", AcsBits.UF),
         ("EgressCtrl", AcsBits.EC), ("DirectTrans", AcsBits.DT))
@@ -26,7 +30,8 @@ _PORTS = (
     ("PCI/PCI-X Bridge", PortType.PCIE_TO_PCI_BRIDGE), ("PCI/PCI-X to PCI Express Bridge", PortType.PCI_TO_PCIE_BRIDGE),
 )
 _CAPABILITIES = (("Express ", "express"), ("Access Control Services", "acs"), ("Address Translation Service", "ats"),
-                 ("Alternative Routing-ID Interpretation", "ari"), ("Single Root I/O Virtualization", "sriov"))
+                 ("Alternative Routing-ID Interpretation", "ari"), ("Single Root I/O Virtualization", "sriov"), ("Physical Resizable BAR", "resizable"),
+                 ("MSI-X: ", "msix"))
 _EXPRESS = re.compile(r"Express (?:\(v\d+\) )?(.*?)(?: \(Slot[+-]\))?(?:,.*| IRQ.*)?")
 _CAPABILITY = re.compile(r"Capabilities: (?:\[([0-9a-f]{2,3})(?: v(\d+))?\] )?(.*)")
 _LINK = re.compile(r"(LnkCap|LnkSta):\s+(?:Port #\d+, )?Speed (unknown|[\d.]{1,6}GT/s)(?: \(\w+\))?, Width x(\d{1,3})(?: \(\w+\))?(?:,.*)?")
@@ -37,11 +42,15 @@ _REGION = re.compile(r"Region (\d): (?:\[virtual\] )?(?:(I/O ports) at|Memory at
                      r"((?: \[[^\]]*\])*)")
 _ROM = re.compile(r"(?:\[virtual\] )?Expansion ROM at (<[\w -]+>|[0-9a-f]{1,16})((?: \[[^\]]*\])*)")
 _SIZE = re.compile(r"\[size=(\d{1,6})([KMGT]?)\]")
+_MSIX = re.compile(r"MSI-X: Enable[+-] (?:Count|TabSize)=(\d{1,4}) .*")
+_RESIZABLE = re.compile(r"BAR (\d): current size: (\d{1,4}[KMGTPE]?B|<unknown>), supported:((?: \d{1,4}[KMGTPE]?B)*)")
+_WINDOW = re.compile(r"(I/O|Memory|Prefetchable memory) behind bridge: "
+                     r"(?:([0-9a-f]{4,16})-([0-9a-f]{4,16})((?: \[[^\]]*\])*)|(None|\[disabled\]))(?: \[[^\]]*\])*")
 _COUNTS = re.compile(r"Initial VFs: (\d{1,5}), Total VFs: (\d{1,5}), Number of VFs: (\d{1,5})(?:,.*)?")
 _OFFSETS = re.compile(r"VF offset: (\d{1,5}), stride: (\d{1,5}), Device ID: ([0-9a-f]{4})")
 _SUBSYSTEM = re.compile(r"(?:DeviceName: .*)?\bSubsystem: (.*)")
 _ON_FLAGS = (("numa_node", re.compile(r"\bNUMA node (\d{1,5})\b")), ("iommu_group", re.compile(r"\bIOMMU group (\d{1,9})\b")))
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
 
 @dataclass(slots=True)
@@ -85,6 +94,10 @@ class _Reader:
         self.acs: dict[str, AcsBits] = {}
         self.virtual: dict[str, Any] = {}
         self.control: dict[str, Any] = {}
+        self.vf_bars: dict[int, Bar] = {}
+        self.resizable: list[ResizableBar] = []
+        self.windows: dict[str, AddressRange | None] = {}
+        self.wide: bool | Unknown = _NOT_PRINTED
 
     def line(self, number: int, text: str) -> None:
         if text.startswith("Capabilities:"):
@@ -122,8 +135,41 @@ class _Reader:
             self.capability = name
             if name == "express":
                 self._express(number, words)
+            elif name == "msix":
+                self._msix(number, words)
+            elif name == "resizable":
+                self._fact(number, "resizable_bars", REGISTERS)
             else:
                 self._fact(number, name, {"acs": Acs(REGISTERS, REGISTERS), "ats": Ats(REGISTERS), "ari": True, "sriov": REGISTERS}[name])
+
+    def _msix(self, number: int, words: str) -> None:
+        found = _MSIX.fullmatch(words)
+        if found is None:
+            self._bad(number, words)
+            return
+        self._fact(number, "msix_vectors", int(found[1]))
+
+    def _resizable(self, number: int, text: str) -> None:
+        if not text.startswith("BAR "):
+            return
+        found = _RESIZABLE.fullmatch(text)
+        if found is None:
+            self._bad(number, text)
+            return
+        sizes, current = tuple(map(_bytes, found[3].split())), 0 if found[2] == "<unknown>" else _bytes(found[2])
+        self.resizable.append(ResizableBar(int(found[1]), sizes, current if current in sizes else Unknown("the size that is set is not supported")))
+
+    def _window(self, number: int, text: str) -> None:
+        """What a bridge forwards; lspci prints closed windows from -vvv on, in the order of their addresses, the higher first."""
+        found = _WINDOW.fullmatch(text)
+        if found is None:
+            self._bad(number, text)
+            return
+        base, limit = (int(found[2], 16), int(found[3], 16)) if found[2] else (1, 0)
+        if found[1].startswith("Pref") and found[2]:
+            self.wide = "[64-bit]" in text or len(found[2]) == _WIDE_DIGITS
+        self.windows[found[1]] = AddressRange(base, limit) if base <= limit and "[disabled]" not in (found[4] or "") else None
+        self.said.places.setdefault("windows", number)
 
     def _express(self, number: int, words: str) -> None:
         found = _EXPRESS.fullmatch(words)
@@ -162,12 +208,16 @@ class _Reader:
         self._fact(number, "bus_range", BusRange(int(found[2], 16), int(found[3], 16)))
 
     def _region(self, number: int, text: str) -> None:
+        if (bar := self._decoded(number, text)) is not None:
+            self._bar(number, bar)
+
+    def _decoded(self, number: int, text: str) -> Bar | None:
         found = _REGION.fullmatch(text)
         if found is None or (found[2] is None and found[4] is None) or int(found[1]) > 5:
             self._bad(number, text)
-            return
+            return None
         kind = BarKind.IO if found[2] else BarKind.MEM64 if found[4] == "64-bit" and not found[3].startswith("<broken") else BarKind.MEM32
-        self._bar(number, Bar(int(found[1]), kind, self._size(found[6]), bool(found[4]) and not found[5], _base(found[3])))
+        return Bar(int(found[1]), kind, self._size(found[6]), bool(found[4]) and not found[5], _base(found[3]))
 
     def _rom(self, number: int, text: str) -> None:
         """The kernel flags every expansion ROM as prefetchable (`pci_read_bases`)."""
@@ -246,6 +296,10 @@ class _Reader:
             self.virtual |= {"enabled": " Enable+" in text.replace("\t", " "), "ari_hierarchy": "ARIHierarchy+" in text}
         elif text.startswith("Initial VFs:"):
             self._counts(number, text, _COUNTS, ("initial_vfs", "total_vfs", "num_vfs"))
+        elif text.startswith("Region "):
+            bar = self._decoded(number, text)
+            if bar is not None:
+                self.vf_bars.setdefault(bar.index, bar)
         elif text.startswith("VF offset:"):
             self._counts(number, text, _OFFSETS, ("offset", "stride", "vf_device_id"))
 
@@ -269,8 +323,17 @@ class _Reader:
         if self.control and any(not isinstance(self.control.get(name, UNKNOWN), Unknown) for name in ("max_payload_bytes", "max_read_request_bytes")):
             facts["device_control"] = DeviceControl(**self.control)
         if "total_vfs" in self.virtual:
-            facts["sriov"] = Sriov(**self.virtual)
+            facts["sriov"] = Sriov(**self.virtual, vf_bars=tuple(self.vf_bars[index] for index in sorted(self.vf_bars)) or _NO_VF_BARS)
+        if self.resizable:
+            facts["resizable_bars"] = tuple(self.resizable)
+        if self.windows:
+            io, memory, high = (self.windows.get(name, _NOT_PRINTED) for name in ("I/O", "Memory", "Prefetchable memory"))
+            facts["windows"] = BridgeWindows(io, memory, high, self.wide)
         return self.said
+
+
+def _bytes(text: str) -> int:
+    return int(text.rstrip("KMGTPEB")) << _UNITS[text.rstrip("B")[-1:] if text.rstrip("B")[-1:].isalpha() else ""]
 
 
 def _transfer(size: int) -> int | Unknown:
@@ -284,8 +347,10 @@ def _base(text: str) -> int | Unknown:
 
 _HEADER: dict[str, Callable[[_Reader, int, str], None]] = {
     "Flags: ": _Reader._flags, "NUMA node:": _Reader._number, "IOMMU group:": _Reader._number, "Bus: ": _Reader._buses, "Region ": _Reader._region,
+    "I/O behind bridge": _Reader._window, "Memory behind bridge": _Reader._window, "Prefetchable memory behind bridge: ": _Reader._window,
     "Expansion ROM at ": _Reader._rom, "[virtual] Expansion ROM at ": _Reader._rom,
 }
 _BELOW: dict[str, Callable[[_Reader, int, str], None]] = {
     "express": _Reader._express_line, "acs": _Reader._acs_bits, "ats": _Reader._ats, "sriov": _Reader._sriov,
+    "resizable": _Reader._resizable,
 }

@@ -124,7 +124,8 @@ class _Reader:
             _name(_unpacked(record.get("vpd"), _MOST_VPD)), space.port_type, space.multifunction_bit, space.bus_range, space.link, space.acs, space.ats,
             space.ari, space.sriov, bars=space.bars or _NO_BARS, numa_node=self._number(line, address, record, "numa_node"),
             iommu_group=self._number(line, address, record, "iommu_group"), driver=_SILENT, reset_methods=_SILENT,
-            device_control=space.device_control)
+            device_control=space.device_control,
+            resizable_bars=space.resizable_bars, windows=space.windows, msix_vectors=space.msix_vectors)
         alias = record.get("modalias")
         found = _MODALIAS.fullmatch(alias) if isinstance(alias, str) else None
         if found is None:
