@@ -13,7 +13,7 @@ from simkit.executors.lab.said import Said
 from simkit.executors.lab.standins import Standin
 from simkit.model.address import Parent, RootBus
 from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, Ats, PortType, Sriov
-from simkit.model.function import Function
+from simkit.model.function import Function, Kind
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import Unknown, is_known
@@ -143,7 +143,7 @@ class Builder:
         isolates = self.isolation.enabled(function)
         standin = standins.endpoint(function, isolates=isolates, express=express, root=root, has=self.has)
         if isinstance(function.sriov, Sriov):
-            standin = self._with_vfs(function, standin, express=express, alone=alone)
+            standin = self._with_vfs(function, standin, root=root, express=express, alone=alone)
         built = standin.type_on(root=root, express=express)
         if is_known(function.port_type) and built is not function.port_type:
             self.said.say(f"{_type(function.port_type)} stands in as {_type(built)}", function.address)
@@ -161,18 +161,23 @@ class Builder:
             self.said.say("virtual functions that its stand-in cannot have", *(virtual.address for virtual in made[standin.vfs :]))
         return part
 
-    def _with_vfs(self, function: Function, standin: Standin, *, express: bool, alone: bool) -> Standin:
+    def _with_vfs(self, function: Function, standin: Standin, *, root: bool, express: bool, alone: bool) -> Standin:
+        """The stand-in with virtual functions: NVMe's, or for a network card that has some a network card, which needs vfio-pci to make them."""
         if not alone or not express or standin is standins.CONVENTIONAL:
             self.said.say("a stand-in with SR-IOV needs a slot of its own, and PCIe: no virtual functions", function.address)
             return standin
         assert isinstance(function.sriov, Sriov)
         made = len(self.host.virtual_functions(function))
-        total = min(max(made, min(function.sriov.total_vfs, _SHOWN_VFS), _FEWEST_VFS if function.sriov.total_vfs >= _FEWEST_VFS else 1), standins.MOST_VFS)
-        if total != function.sriov.total_vfs:
-            self.said.say(f"its stand-in has {total} virtual functions of {function.sriov.total_vfs}", function.address)
-        if (function.sriov.offset, function.sriov.stride) != (standins.VF_OFFSET, standins.VF_STRIDE):
-            self.said.say(f"its stand-in's virtual functions lie at offset {standins.VF_OFFSET}, stride {standins.VF_STRIDE}", function.address)
-        return standins.sriov_nvme(total)
+        if made and made <= standins.SRIOV_NIC.vfs and function.kind is Kind.NIC and not root and standins.SRIOV_NIC.device in self.has:
+            chosen = standins.SRIOV_NIC
+        else:
+            fewest = _FEWEST_VFS if function.sriov.total_vfs >= _FEWEST_VFS else 1
+            chosen = standins.sriov_nvme(min(max(made, min(function.sriov.total_vfs, _SHOWN_VFS), fewest), standins.MOST_VFS))
+        if chosen.vfs != function.sriov.total_vfs:
+            self.said.say(f"its stand-in has {chosen.vfs} virtual functions of {function.sriov.total_vfs}", function.address)
+        if (function.sriov.offset, function.sriov.stride) != (chosen.vf_offset, chosen.vf_stride):
+            self.said.say(f"its stand-in's virtual functions lie at offset {chosen.vf_offset}, stride {chosen.vf_stride}", function.address)
+        return chosen
 
     def _bridge(self, function: Function, devfn: int, *, root: bool, express: bool) -> Part:
         kind = function.port_type if is_known(function.port_type) else self._guessed(function, root=root, express=express)

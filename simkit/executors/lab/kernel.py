@@ -94,6 +94,12 @@ def default_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "simkit" / "kernels"
 
 
+def newer_qemu(folder: Path | None = None) -> Path | None:
+    """The newest QEMU for x86 that `scripts/lab-kernels` put beside the kernels, for `Lab(qemu=...)`; None where there is none."""
+    found = ((tuple(map(int, re.findall(r"\d+", path.parent.name))), path) for path in (folder or default_folder()).glob(f"qemu-*/{X86.qemu}"))
+    return max(found, default=(None, None))[1]
+
+
 def kernels(folder: Path | None = None) -> tuple[Kernel, ...]:
     """The kernels unpacked in `folder` or one level below it, old to new; none where there are none."""
     place = folder or default_folder()

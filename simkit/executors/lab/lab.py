@@ -28,6 +28,7 @@ from simkit.executors.lab.machine import Machine, express
 from simkit.executors.lab.platforms import Platform, platform
 from simkit.executors.lab.session import Session
 from simkit.executors.lab.unpacked import unpacked
+from simkit.model.function import Kind
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.plan import attributes
@@ -93,8 +94,8 @@ class Lab:
     def boot(self, machine: Machine, *, cmdline: str = "", modules: tuple[str, ...] = VFIO_MODULES) -> Iterator[Session]:
         """A booted machine, gone when the `with` ends. `cmdline` is added to the kernel's, `modules` are loaded with all they need.
 
-        The machine's virtual functions are made first, without drivers: by NVMe's driver, on AMD, where QEMU's NVMe gets no interrupts
-        (seen with 7.2), by vfio-pci.
+        The machine's virtual functions are made first, without drivers: by NVMe's driver, or by vfio-pci: for network cards, and on AMD, where
+        QEMU's NVMe gets no interrupts (seen with 7.2).
 
         Raises:
             LabUnavailable: kernel, QEMU or busybox is missing.
@@ -113,7 +114,7 @@ class Lab:
             with Console(command, limit_s=self.limit_s, name=f"lab:{machine.host.name}:{kernel.release}") as console:
                 session = Session(console)
                 for physical, count in machine.vfs:
-                    if amd:
+                    if amd or machine.host[physical].kind is not Kind.NVME:
                         session.bind(physical, attributes.VFIO)
                     else:
                         session.await_driver(physical)

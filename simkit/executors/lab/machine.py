@@ -136,17 +136,17 @@ def _tree(parts: list[Part], above: Parent, node: int | None, builder: Builder, 
             multifunction=part.multifunction or part.address.function > 0, bus_range=BusRange(part.bus, part.last) if kind.is_bridge else None,
             acs=Acs(kind.acs, (part.control or AcsBits.NONE) & kind.acs) if kind.acs is not None else None,
             ats=Ats(UNKNOWN) if kind.ats and port is not None else None, numa_node=node,
-            sriov=Sriov(kind.vfs, kind.vfs, made, standins.VF_OFFSET, standins.VF_STRIDE, enabled=made > 0) if kind.vfs else None)
+            sriov=Sriov(kind.vfs, kind.vfs, made, kind.vf_offset, kind.vf_stride, enabled=made > 0) if kind.vfs else None)
         for address in _virtual(part, made):
-            yield Function(address, above, kind.vendor_id, kind.device_id, kind.class_code, port_type=port, multifunction=False, acs=None, ats=None,
-                           numa_node=node, physfn=part.address)
+            yield Function(address, above, kind.vendor_id, kind.vf_device_id or kind.device_id, kind.class_code, port_type=port, multifunction=False,
+                           acs=None, ats=None, numa_node=node, physfn=part.address)
         inner = kind.port_type in (PortType.ROOT_PORT, PortType.UPSTREAM, PortType.DOWNSTREAM)
         yield from _tree(part.children, part.address, node, builder, express=inner)
 
 
 def _virtual(part: Part, made: int) -> Iterator[Address]:
     for index in range(made):
-        yield Address.from_routing_id(0, part.address.routing_id + standins.VF_OFFSET + index * standins.VF_STRIDE)
+        yield Address.from_routing_id(0, part.address.routing_id + part.standin.vf_offset + index * part.standin.vf_stride)
 
 
 def _addresses(roots: list[Root], builder: Builder) -> Iterator[tuple[Address, Address]]:

@@ -12,7 +12,6 @@ from simkit.model.unknown import UNKNOWN
 PORT_ACS = AcsBits(0x5F)
 """What QEMU's root ports can (`pcie_acs_init`): SV TB RR CR UF DT."""
 MOST_VFS = 127
-VF_OFFSET = VF_STRIDE = 1
 ALWAYS = frozenset({"pcie-root-port", "ioh3420", "x3130-upstream", "xio3130-downstream", "pcie-pci-bridge", "pci-bridge", "pxb-pcie", "nvme", "edu",
                     "e1000e", "qemu-xhci", "virtio-net-pci", "virtio-gpu-pci"})
 """Devices that QEMU 7.2 and later have, for every machine."""
@@ -23,7 +22,8 @@ class Standin:
     """One of QEMU's devices: `device` and `options` as `-device` takes them, and what config space will show.
 
     `port_type` is what it is behind a port; on a root bus an endpoint becomes an integrated one (`pcie_endpoint_cap_init`), on a
-    conventional bus it has no PCIe capability. `has_ports` are bridges with a hot-plug slot, which want chassis and slot numbers.
+    conventional bus it has no PCIe capability. `has_ports` are bridges with a hot-plug slot, which want chassis and slot
+    numbers. `vf_device_id` is its virtual functions' where it is not its own.
     """
 
     device: str
@@ -35,6 +35,9 @@ class Standin:
     acs: AcsBits | None = None
     ats: bool = False
     vfs: int = 0
+    vf_offset: int = 1
+    vf_stride: int = 1
+    vf_device_id: int | None = None
     is_bridge: bool = False
     has_slot: bool = False
 
@@ -55,6 +58,8 @@ CONVENTIONAL = Standin("edu", 0x1234, 0x11E8, 0x00FF00)
 NVME = Standin("nvme", 0x1B36, 0x0010, 0x010802, PortType.ENDPOINT)
 INTEL_NIC = Standin("e1000e", 0x8086, 0x10D3, 0x020000, PortType.ENDPOINT, ("romfile=",))
 ISOLATED_NIC = Standin("igb", 0x8086, 0x10C9, 0x020000, PortType.ENDPOINT, ("romfile=",))
+SRIOV_NIC = replace(ISOLATED_NIC, vfs=8, vf_offset=0x80, vf_stride=2, vf_device_id=0x10CA)
+"""The same with its virtual functions, which are past device 0 of their bus, by ARI (`igb_pci_realize`, hw/net/igb.c: QEMU 8.0 and later)."""
 NIC = Standin("virtio-net-pci", 0x1AF4, 0x1041, 0x020000, PortType.ENDPOINT, ("disable-legacy=on", "romfile="))
 GPU = Standin("virtio-gpu-pci", 0x1AF4, 0x1050, 0x038000, PortType.ENDPOINT)
 OTHER = Standin("qemu-xhci", 0x1B36, 0x000D, 0x0C0330, PortType.ENDPOINT)
