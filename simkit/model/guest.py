@@ -46,7 +46,8 @@ class GuestDevice:
 
     `address` is the host's; for a virtual function that does not exist yet it is the address it will get, with `vf_of` and
     `vf_index` saying whose and which. `companion_of` is set on functions that come along because they share the group.
-    `clique` is NVIDIA's P2P approval clique (QEMU x-nv-gpudirect-clique).
+    `clique` is NVIDIA's P2P approval clique (QEMU x-nv-gpudirect-clique). `profile` is what a virtual function of a GPU stands for (a MIG
+    instance or a vGPU); `mig_start` the first memory slice of a MIG instance.
     """
 
     address: Address
@@ -57,6 +58,8 @@ class GuestDevice:
     vf_index: int | None = None
     companion_of: Address | None = None
     clique: int | None = None
+    profile: str | None = None
+    mig_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

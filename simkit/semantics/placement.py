@@ -14,7 +14,8 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Companions, DeviceRequest, GuestRequest
+from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Share
+from simkit.semantics.gpu_profiles import mig_profiles, most_vgpus
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
@@ -34,7 +35,7 @@ def check(plan: Plan) -> tuple[str, ...]:
     faults = [*_as_asked(plan), *_devices(plan)]
     if faults:
         return tuple(faults)
-    faults += [*_groups(plan), *_tees(plan), *_processors(plan)]
+    faults += [*_instances(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
     for guest in plan.guests:
         faults += [*_served(plan, guest), *_companions(plan, guest), *check_tree(plan.host, guest)]
     faults += [*check_apart(plan)]
@@ -86,6 +87,42 @@ def _virtual(host: Host, device: GuestDevice, whole: set[Address]) -> Iterator[s
         yield f"{device.address} is not free to be a virtual function of {device.vf_of}"
     if device.address not in host and any(function.physfn == device.vf_of and function.usage for function in host.functions):
         yield f"making {device.address} removes virtual functions of {device.vf_of} that are in use"
+
+
+def _instances(plan: Plan) -> Iterator[str]:
+    """GPUs in parts: one way each, instances at places of their profile, no slice twice, no more vGPUs than the frame buffer holds."""
+    asked: dict[tuple[str, str | None], Share] = {(guest.name, request.profile): request.share for guest in plan.workload.guests
+                                                  for request in guest.devices if request.profile is not None}
+    parts: dict[Address, list[tuple[str, GuestDevice]]] = {}
+    for guest in plan.guests:
+        for device in guest.devices:
+            if device.vf_of is not None and plan.host[device.vf_of].kind is Kind.GPU:
+                parts.setdefault(device.vf_of, []).append((guest.name, device))
+    for gpu, devices in parts.items():
+        ways = {asked.get((name, device.profile), Share.VF) for name, device in devices}
+        profiles = [device.profile for _, device in devices if device.profile is not None]
+        if len(ways) > 1 or (ways == {Share.VGPU} and len(set(profiles)) > 1):
+            yield f"{gpu} is cut up in several ways: {', '.join(sorted({device.profile or 'plain virtual functions' for _, device in devices}))}"
+        elif ways == {Share.MIG}:
+            yield from _slices(plan.host[gpu], [device for _, device in devices])
+        elif ways == {Share.VGPU}:
+            most = most_vgpus(plan.host[gpu], profiles[0])
+            if not is_known(most) or most is None or len(profiles) > most:
+                yield f"{gpu} is to hold {len(profiles)} vGPUs {profiles[0]}, it holds {most if is_known(most) else 'an unknown number'}"
+
+
+def _slices(gpu: Function, devices: list[GuestDevice]) -> Iterator[str]:
+    there = mig_profiles(gpu)
+    by_name = {profile.name: profile for profile in there} if is_known(there) else {}
+    taken: Counter[int] = Counter()
+    for device in devices:
+        profile = by_name.get(device.profile or "")
+        if profile is None or device.mig_start not in profile.starts:
+            yield f"{device.address}: {gpu.address} has no MIG instance {device.profile} from slice {device.mig_start}"
+        elif device.mig_start is not None:
+            taken.update(profile.covers(device.mig_start))
+    if any(count > 1 for count in taken.values()):
+        yield f"MIG instances of {gpu.address} overlap"
 
 
 def _groups(plan: Plan) -> Iterator[str]:
@@ -227,6 +264,8 @@ def _source(host: Host, device: GuestDevice) -> Function:
 def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
     function = _source(host, device)
     if function.kind is not request.kind or request.share.virtual is not (device.vf_of is not None):
+        return False
+    if request.profile != device.profile:
         return False
     if request.pinned and function.address not in request.pinned:
         return False

@@ -122,7 +122,10 @@ def _pairs(facts: Facts, devices: list[GuestDevice], gpus: list[GuestDevice], bo
 def _virtual(facts: Facts, plan: GuestPlan) -> Iterator[str]:
     for device in plan.devices:
         if device.vf_of is not None:
-            yield f"{device.address} is virtual function {device.vf_index} of {device.vf_of} ({facts.host[device.vf_of].label}), which stays with the host"
+            part = f", as {'MIG instance' if device.mig_start is not None else 'vGPU'} {device.profile}" if device.profile else ""
+            at = f" from memory slice {device.mig_start}" if device.mig_start is not None else ""
+            whose = f"virtual function {device.vf_index} of {device.vf_of} ({facts.host[device.vf_of].label}), which stays with the host"
+            yield f"{device.address} is {whose}{part}{at}"
 
 
 def _companions(facts: Facts, plan: GuestPlan) -> Iterator[str]:

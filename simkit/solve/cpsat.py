@@ -15,6 +15,7 @@ from simkit.solve.apart import keep_apart
 from simkit.solve.assignment import Assignment
 from simkit.solve.encoding import Encoding
 from simkit.solve.greedy import guess
+from simkit.solve.instances import cut_up
 from simkit.solve.labels import Label, What
 from simkit.solve.levels import ADDRESSES, Level, levels
 from simkit.solve.objective import figures, least
@@ -53,6 +54,7 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
 
     encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
     encoding.build()
+    cut_up(encoding)
     keep_apart(encoding)
     _limits(encoding)
     wanted = levels(encoding) if optimise else []

@@ -16,7 +16,8 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Share, Topology, Workload
+from simkit.model.workload import DeviceRequest, Topology, Workload
+from simkit.semantics import gpu_profiles
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
 from simkit.semantics.sriov import vf_address
@@ -61,11 +62,13 @@ class Facts:
             return number
         return self.host.numa_nodes[0].id if len(self.host.numa_nodes) == 1 else None
 
-    def refusal(self, function: Function, share: Share) -> str | None:
+    def refusal(self, function: Function, request: DeviceRequest) -> str | None:
         """Why a function of the right kind and model cannot be handed out; None where it can."""
         if function.usage:
             return f"{function.address} is the host's {function.usage}"
-        if share.virtual:
+        if request.profile is not None and (why := gpu_profiles.refusal(function, request.share, request.profile)):
+            return why
+        if request.share.virtual:
             return self._virtual_refusal(function)
         members = self.members.get(function.address, ())
         if not members:

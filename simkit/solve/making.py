@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.group import Status
-from simkit.model.guest import GuestPlan
+from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.plan import Certificate, Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
@@ -75,6 +76,23 @@ def _assumptions(problem: Problem, made: tuple[GuestPlan, ...]) -> Iterator[str]
         yield f"how many threads a core has is unknown: CPUs are handed out one by one ({host.where('cpu')})"
     for guest in made:
         yield from _fabric(problem, guest)
+    yield from _cut_up(made)
+
+
+def _cut_up(made: tuple[GuestPlan, ...]) -> Iterator[str]:
+    """MIG instances and vGPUs are the GPU driver's to make: no file in sysfs does."""
+    parts: dict[Address, list[GuestDevice]] = {}
+    for device in (device for guest in made for device in guest.devices):
+        if device.profile is not None and device.vf_of is not None:
+            parts.setdefault(device.vf_of, []).append(device)
+    for gpu, devices in sorted(parts.items()):
+        mig = [f"{device.profile}:{device.mig_start}" for device in devices if device.mig_start is not None]
+        first = f"`nvidia-smi -i {gpu} -mig 1` and `nvidia-smi mig -i {gpu} -cgi {','.join(mig)} -C` have been run, and " if mig else ""
+        yield f"{first}NVIDIA's vGPU manager has given the virtual functions of {gpu} their types: {_types(devices)}"
+
+
+def _types(devices: list[GuestDevice]) -> str:
+    return ", ".join(f"{device.address} {device.profile}" for device in devices)
 
 
 def _sibling(problem: Problem, cpus: tuple[int, ...]) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.unknown import is_known
 from simkit.model.workload import Companions
+from simkit.semantics.gpu_profiles import mig_profiles
+from simkit.semantics.gpu_profiles import place as place_instances
 from simkit.semantics.sriov import vf_address
 from simkit.solve.assignment import Assignment
 from simkit.solve.because import because
@@ -32,6 +35,7 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
         ports, placed = tree(problem.facts, guest.topology, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
         made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name],
                               held=held, hugepage_bytes=guest.hugepage_bytes))
+    made = [replace(guest, devices=tuple(_started(problem, made, device) for device in guest.devices)) for guest in made]
     owners = {device.address: guest.name for guest in made for device in guest.bound}
     return tuple(because(problem, plan, owners, served[plan.name]) for plan in made)
 
@@ -48,7 +52,22 @@ def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, f
             which = free[address].pop(0)
             place = vf_address(problem.host, problem.host[address], which)
             assert is_known(place)
-            yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which)
+            profile = problem.workload.guest(guest).devices[index].profile
+            yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which, profile=profile)
+
+
+def _started(problem: Problem, made: list[GuestPlan], device: GuestDevice) -> GuestDevice:
+    """A MIG instance with the slice it starts at: those of one GPU are placed together, in the order of their addresses."""
+    if device.profile is None or device.vf_of is None:
+        return device
+    there = mig_profiles(problem.host[device.vf_of])
+    by_name = {profile.name: profile for profile in there} if is_known(there) else {}
+    if device.profile not in by_name:
+        return device
+    others = [other for guest in made for other in guest.devices if other.vf_of == device.vf_of and other.profile in by_name]
+    beside = sorted((other.address, other.profile or "") for other in others)
+    starts = place_instances([by_name[profile] for _, profile in beside])
+    return device if starts is None else replace(device, mig_start=starts[[address for address, _ in beside].index(device.address)])
 
 
 def _companions(problem: Problem, physical: list[Address], number: dict[Address, int | None]) -> Iterator[GuestDevice]:

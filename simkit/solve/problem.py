@@ -155,7 +155,7 @@ def _counted(lots: dict[Address, tuple[Address, ...]], candidates: Iterable[Addr
 
 
 def _candidates(host: Host, facts: Facts, request: DeviceRequest) -> tuple[Address, ...]:
-    return tuple(function.address for function in host.functions if request.fits(function) and facts.refusal(function, request.share) is None)
+    return tuple(function.address for function in host.functions if request.fits(function) and facts.refusal(function, request) is None)
 
 
 def threads_per_core(host: Host) -> int:

@@ -69,7 +69,7 @@ class _Teller:
         """What the host has of the kind, and why some of it cannot be handed out."""
         request, facts = wish.request, self.problem.facts
         fitting = [function for function in self.host.functions if request.fits(function)]
-        refused = {function.address: why for function in fitting if (why := facts.refusal(function, request.share)) is not None}
+        refused = {function.address: why for function in fitting if (why := facts.refusal(function, request)) is not None}
         model = f"{request.model} " if request.model else ""
         if request.pinned:
             return self._pinned(request, refused)

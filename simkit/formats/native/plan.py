@@ -123,6 +123,8 @@ def _device_document(device: GuestDevice) -> dict[str, Any]:
         vf_index=device.vf_index,
         companion_of=device.companion_of,
         clique=device.clique,
+        profile=device.profile,
+        mig_start=device.mig_start,
     )
 
 
@@ -180,6 +182,8 @@ def _device(node: Node, path: str, context: Context) -> GuestDevice:
         fields.take("vf_index", or_none(_number), None),
         fields.take("companion_of", or_none(values.address), None),
         fields.take("clique", or_none(_number), None),
+        fields.take("profile", values.text, None),
+        fields.take("mig_start", values.whole(0, 7), None),
     )
     fields.done()
     return found

@@ -109,8 +109,6 @@ def _device(node: Node, path: str, context: Context) -> DeviceRequest:
     if (found.profile is not None) is not (found.share in (Share.MIG, Share.VGPU)):
         context.fault(f"share {found.share} {'without' if found.profile is None else 'with'} a profile", node.line,
                       "write share: mig or vgpu together with profile: 3g.40gb or H100-20C")
-    if found.share in (Share.MIG, Share.VGPU):
-        context.fault(f"share {found.share} is not planned yet", node.line, "ask for share: pf or vf")
     if found.share in (Share.MIG, Share.VGPU) and found.kind is not Kind.GPU:
         context.fault(f"a {found.kind} has no {found.share} profiles", node.line, "ask for kind: gpu")
     if pinned and len(pinned) != found.count:
