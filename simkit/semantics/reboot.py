@@ -43,9 +43,11 @@ def with_bios(host: Host, switches: Mapping[str, bool]) -> Host:
             raise UnknownName(f"no firmware switch is called {name!r}", remedy=f"did you mean {near[0]}?" if near else f"there are {', '.join(BIOS)}")
     functions = tuple(_switched(function, switches) for function in host.functions if switches.get("sriov", True) or not function.is_vf)
     iommu: IommuKind | Unknown = host.iommu
+    scopes = host.iommu_scopes
     if "iommu" in switches:
         iommu = IommuKind.NONE if not switches["iommu"] else UNKNOWN if host.iommu is IommuKind.NONE else host.iommu
-    return replace(host, functions=functions, iommu=iommu)
+        scopes = () if not switches["iommu"] else UNKNOWN if scopes == () else scopes
+    return replace(host, functions=functions, iommu=iommu, iommu_scopes=scopes)
 
 
 def _switched(function: Function, switches: Mapping[str, bool]) -> Function:

@@ -18,6 +18,7 @@ from simkit.model.scope import IdRange, IommuScope, MadeBus, ScopePath
 from simkit.model.unknown import UNKNOWN
 from simkit.semantics.groups import groups
 from simkit.semantics.iommu_scope import firmware_alias, translated
+from simkit.semantics.reboot import with_bios
 from simkit.testing.fabrics import fabrics
 from tests.semantics.test_groups import OFF, ON, at, host, make, together
 
@@ -201,3 +202,12 @@ def test_a_port_that_does_not_isolate_does_not_bring_an_untranslated_function_in
                    iommu_scopes=(IommuScope(IommuKind.INTEL, 0, paths=(ScopePath(0, ((1, 0),)),)),))
     assert without_group(groups(machine)) == set()
     assert without_group(groups(replace(machine, iommu_scopes=(replace(machine.iommu_scopes[0], paths=(ScopePath(0, ((1, 0), (1, 0))),)),)))) == {"00:01.0", "01:00.0"}
+
+
+def test_an_iommu_switched_on_in_firmware_brings_tables_that_nobody_has_seen() -> None:
+    off = scoped(iommu=IommuKind.NONE)
+    on = with_bios(off, {"iommu": True})
+    assert on.iommu_scopes == UNKNOWN
+    assert len(groups(on).groups) == 7
+    assert with_bios(scoped(REST), {"iommu": True}).iommu_scopes == (REST,)
+    assert with_bios(scoped(REST), {"iommu": False}).iommu_scopes == ()
