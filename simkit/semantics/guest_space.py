@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simkit.model.address import Address
-from simkit.model.capabilities import Bar
+from simkit.model.capabilities import Bar, Sriov
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.platform import TeeKind
@@ -26,6 +26,9 @@ MEMORY_BELOW_4G_BYTES = 960 * MIB
 """From the end of OVMF's PCI configuration window to the I/O APICs, 0xC0000000 to 0xFC000000; later builds of OVMF have 1.5 GiB."""
 
 IO_BYTES = 64 * KIB
+
+MOST_VECTORS = 4096 - 40
+"""KVM_MAX_IRQ_ROUTES less those of the emulated I/O APIC and PICs (Linux include/linux/kvm_host.h, arch/x86/kvm/irq_comm.c)."""
 
 ADDRESS_BITS = {TeeKind.TDX: 47, TeeKind.SEV_SNP: 51, TeeKind.NONE: 52}
 """Below TDX's shared bit (of 48; 51 with 52) and SNP's C-bit; architecturally 52."""
@@ -54,7 +57,7 @@ class GuestSpace:
     `ports` has every port's windows in the plan's order, `roots` those of the root bus and of each expander. `mmio64_bytes` is the window that
     must be asked of firmware (OVMF's `X-PciMmio64Mb` times a MiB; 0 where nothing needs it): a power of two with all prefetchable windows and
     `OWN_DEVICES_BYTES` in it. It lies from `mmio64_base` on, in `address_bits` of guest physical address. `over` are the limits that are broken,
-    as sentences; `missing` what was not counted because it is unknown; `assumed` what was taken for granted.
+    as sentences; `vectors` are the devices' MSI-X vectors together; `missing` what was not counted because it is unknown; `assumed` what was taken for granted.
     """
 
     ports: tuple[PortWindows, ...]
@@ -64,6 +67,7 @@ class GuestSpace:
     address_bits: int
     over: tuple[str, ...]
     missing: tuple[Missing, ...]
+    vectors: int | Unknown
     assumed: tuple[str, ...]
 
     @property
@@ -89,8 +93,11 @@ def guest_space(host: Host, guest: GuestPlan, *, firmware: Firmware = Firmware.O
         windows = port_windows(guest.ports, bars, firmware, size)
     roots = _roots(guest, windows)
     assumed = () if phys_bits else (f"the guest's processor addresses {bits} bits, as much as its firmware and TEE allow",)
+    vectors = _vectors(host, guest)
     over = (*shortfalls(guest.ports, guest.devices), *_over(roots, asked, base + asked, bits))
-    return GuestSpace(tuple(each for each in windows if each.port is not None), roots, asked, base, bits, over, missing, assumed)
+    if is_known(vectors) and vectors > MOST_VECTORS:
+        over = (*over, f"{vectors} MSI-X vectors, KVM routes {MOST_VECTORS} interrupts")
+    return GuestSpace(tuple(each for each in windows if each.port is not None), roots, asked, base, bits, over, missing, vectors, assumed)
 
 
 def _bars(host: Host, guest: GuestPlan) -> tuple[dict[str, list[Bar]], tuple[Missing, ...]]:
@@ -112,7 +119,23 @@ def _of_device(host: Host, device: GuestDevice) -> tuple[str, tuple[Bar, ...] | 
     """A virtual function has no BARs of its own in config space; where it exists, the kernel tells them (`pci_iov_add_virtfn`)."""
     if device.vf_of is None or device.address in host:
         return f"functions/{device.address}/bars", host[device.address].bars
-    return f"functions/{device.vf_of}/sriov", Unknown(f"virtual function {device.vf_index} of {device.vf_of} does not exist yet")
+    physical, path = host[device.vf_of], f"functions/{device.vf_of}/sriov"
+    if isinstance(physical.sriov, Sriov) and is_known(physical.sriov.vf_bars):
+        return path, physical.sriov.vf_bars
+    return path, Unknown(f"virtual function {device.vf_index} of {device.vf_of} does not exist yet, and its BARs are not known")
+
+
+def _vectors(host: Host, guest: GuestPlan) -> int | Unknown:
+    """The vectors of all devices; of virtual functions only of those that exist."""
+    total = 0
+    for device in guest.devices:
+        if device.address not in host:
+            return Unknown(f"{device.address} does not exist yet")
+        vectors = host[device.address].msix_vectors
+        if isinstance(vectors, Unknown):
+            return Unknown(f"of {device.address}: {vectors.why}")
+        total += vectors or 0
+    return total
 
 
 def _roots(guest: GuestPlan, windows: tuple[PortWindows, ...]) -> tuple[PortWindows, ...]:

@@ -2,8 +2,8 @@
 
 Modelled: request redirect (RR), egress control (EC) and direct translated (DT) at the port where a request could turn, translation
 blocking (TB) and upstream forwarding (UF) at the ports it passes, traffic between functions of one device, shared conventional buses.
-Not modelled: completion redirect (completions follow the request's fate here), the bits of egress control vectors (where EC is on, an
-assumption says so), multicast, ID-based routing of messages.
+Not modelled: completion redirect (completions follow the request's fate here), the bits of a switch port's egress control vector that differ (an
+assumption says so: port numbers are not known), multicast, ID-based routing of messages.
 """
 
 from __future__ import annotations
@@ -130,16 +130,22 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
         firmware = Unknown("it depends on what firmware left there")
         return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
     if acs.control & AcsBits.EC:
-        return _by_egress_vector(host, inward, outward, redirects=bool(acs.control & AcsBits.RR))
-    if not acs.control & AcsBits.RR:
+        passes = _egress(inward, outward, acs)
+        if passes is None:
+            return _by_egress_vector(host, inward, outward, redirects=bool(acs.control & AcsBits.RR))
+        if passes:
+            return Turn(direct=True, why=f"the egress control vector of {inward.address} passes it straight on to {outward.address} (ACS EC)")
+        if not acs.control & AcsBits.RR and not _translated(way, inward, acs, start):
+            return Turn(direct=False, blocked_by=inward.address, why=f"the egress control vector of {inward.address} blocks it to {outward.address} (ACS EC)")
+    elif not acs.control & AcsBits.RR:
         return Turn(direct=True, why=f"ACS request redirect is off at {inward.address}: it goes straight on to {outward.address}, the IOMMU never sees it")
-    blocks = any(isinstance(port.acs, Acs) and is_known(port.acs.control) and port.acs.control & AcsBits.TB for port in (inward, *way.up))
-    if acs.control & AcsBits.DT and isinstance(start.ats, Ats) and start.ats.enabled is True and not blocks:
+    if _translated(way, inward, acs, start):
+        stops = "redirects upstream (ACS RR)" if acs.control & AcsBits.RR else "blocks (ACS EC)"
         return Turn(
             direct=True,
             translated_only=True,
             redirected_by=inward.address,
-            why=f"{inward.address} redirects upstream (ACS RR), but passes ATS-translated requests straight on to {outward.address} (ACS DT)",
+            why=f"{inward.address} {stops}, but passes ATS-translated requests straight on to {outward.address} (ACS DT)",
         )
     why = f"ACS request redirect at {inward.address} sends it upstream; {_at_host_bridge(host)}"
     refusing = _no_forwarding(host, way)
@@ -148,10 +154,32 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
     return Turn(direct=False, redirected_by=inward.address, blocked_by=refusing.address if refusing else None, why=why)
 
 
+def _translated(way: Way, inward: Function, acs: Acs, start: Function) -> bool:
+    """Whether DT passes the requests that the sender translated: it goes before RR and EC (PCIe 6.0 §6.12.3)."""
+    blocks = any(isinstance(port.acs, Acs) and is_known(port.acs.control) and port.acs.control & AcsBits.TB for port in (inward, *way.up))
+    return bool(acs.control & AcsBits.DT) and isinstance(start.ats, Ats) and start.ats.enabled is True and not blocks if is_known(acs.control) else False
+
+
+def _egress(inward: Function, outward: Function, acs: Acs) -> bool | None:
+    """Whether the vector's bit for the egress lets the request pass; None where it is not known (PCIe 6.0 §7.7.11.4).
+
+    Bits are function numbers inside a device. Below a switch they are port numbers, which the model does not have: there a vector tells only
+    where all of its bits say the same.
+    """
+    vector = acs.egress
+    if isinstance(vector, Unknown):
+        return None
+    if vector.blocked in (0, (1 << vector.size) - 1):
+        return not vector.blocked
+    if inward.address.slot == outward.address.slot and inward.port_type is not PortType.DOWNSTREAM and outward.address.function < vector.size:
+        return not vector.blocked >> outward.address.function & 1
+    return None
+
+
 def _by_egress_vector(host: Host, inward: Function, outward: Function, *, redirects: bool) -> Turn:
     """With egress control on, a bit for each egress port decides: set, the request is redirected or blocked; clear, it goes straight on.
 
-    So even where RR is on (PCIe 6.0 §6.12.3, interactions of RR and EC). The vector is not in the model.
+    So even where RR is on (PCIe 6.0 §6.12.3, interactions of RR and EC). Here the bit is not known.
     """
     path = f"{inward.path}/acs/control"
     otherwise = "redirects it" if redirects else "blocks it"

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from simkit.formats.source import open_host, open_workload
 from simkit.model.address import Address
-from simkit.model.capabilities import Bar, BarKind
+from simkit.model.capabilities import Bar, BarKind, Sriov
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.platform import TeeKind
-from simkit.model.unknown import UNKNOWN
+from simkit.model.unknown import UNKNOWN, Unknown
 from simkit.model.workload import Topology
 from simkit.semantics.guest_limits import shortfalls
 from simkit.semantics.guest_space import GuestSpace, guest_space
@@ -113,6 +113,20 @@ def test_unknown_is_named_and_not_counted() -> None:
     assert guest_space(H100, flat(3)).missing == ()
     virtual = replace(flat(1), devices=(GuestDevice(Address.parse("0000:ff:01.0"), "rp0", vf_of=GPUS[0], vf_index=0),))
     assert "does not exist yet" in guest_space(H100, virtual).missing[0].why
+    nic = next(function for function in H100.functions if isinstance(function.sriov, Sriov))
+    told = H100.with_functions(replace(nic, sriov=replace(nic.sriov, vf_bars=(prefetchable(GIB),))))
+    of_nic = replace(virtual, devices=(replace(virtual.devices[0], vf_of=nic.address),))
+    assert guest_space(told, of_nic).missing == ()
+    assert of(guest_space(told, of_nic), "rp0").prefetchable.size_bytes == GIB
+
+
+def test_interrupt_vectors_are_added_up() -> None:
+    def vectors(count: int) -> GuestSpace:
+        return guest_space(H100.with_functions(*(replace(H100[address], msix_vectors=count) for address in GPUS)), flat(2))
+
+    assert vectors(2028).vectors == 4056 and vectors(2028).over == ()
+    assert "4096 MSI-X vectors" in vectors(2048).over[-1]
+    assert isinstance(guest_space(H100.with_functions(replace(H100[GPUS[0]], msix_vectors=UNKNOWN)), flat(2)).vectors, Unknown)
 
 
 def test_what_is_over_is_a_fault_of_the_tree() -> None:

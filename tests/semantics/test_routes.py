@@ -12,11 +12,11 @@ from simkit.errors import UnknownName
 from simkit.formats.source import open_host
 from simkit.formats.xml.nccl import read
 from simkit.model.address import Address
-from simkit.model.capabilities import Acs, AcsBits, Ats, BusRange, Link, Sriov
+from simkit.model.capabilities import Acs, AcsBits, Ats, BusRange, Egress, Link, Sriov
 from simkit.model.guest import GuestDevice, GuestPort, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
-from simkit.model.route import PeerClass
+from simkit.model.route import PeerClass, Route
 from simkit.model.unknown import UNKNOWN, is_known
 from simkit.semantics.fingerprint import fingerprint
 from simkit.semantics.groups import groups
@@ -215,6 +215,39 @@ def test_egress_control_overrules_redirect_where_its_vector_says_so(bits: AcsBit
     way = route(strong, at("03:00.0"), at("05:00.0"))
     assert way.direct
     assert [assumption.path for assumption in way.assumptions] == ["functions/0000:02:00.0/acs/control"]
+
+
+@pytest.mark.parametrize("bits", [AcsBits.RR | AcsBits.EC, AcsBits.EC])
+def test_a_known_egress_vector_decides(bits: AcsBits) -> None:
+    """Clear: straight on, whatever RR says. Set: redirected, or blocked where RR is off; bits that differ are of ports whose numbers nobody knows."""
+    gpu, other, port = at("03:00.0"), at("05:00.0"), H100[at("02:00.0")]
+
+    def through(blocked: int) -> Route:
+        return route(H100.with_functions(replace(port, acs=Acs(AcsBits(0x7F), AcsBits(int(bits)), egress=Egress(8, blocked)))), gpu, other)
+
+    assert through(0).direct and not through(0).assumptions
+    shut = through(0xFF)
+    assert not shut.direct and not shut.assumptions
+    assert (shut.redirected_by is not None) == bool(bits & AcsBits.RR)
+    assert (shut.blocked_by == port.address) == (not bits & AcsBits.RR)
+    assert through(0x02).direct and through(0x02).assumptions
+
+
+def test_an_egress_vector_of_a_device_counts_its_functions() -> None:
+    nic = H100[at("04:00.0")]
+    control = Acs(AcsBits.RR | AcsBits.EC, AcsBits.EC, egress=Egress(8, 0b100))
+    first, second, third = (replace(nic, address=replace(nic.address, function=number), multifunction=True, acs=control) for number in range(3))
+    host = replace(H100, functions=tuple(sorted((*(function for function in H100.functions if function.address != nic.address), first, second, third),
+                                                key=lambda function: function.address)))
+    assert route(host, first.address, second.address).direct
+    assert not route(host, first.address, third.address).direct
+
+
+def test_translated_requests_go_past_a_vector_that_blocks() -> None:
+    gpu, port = H100[at("03:00.0")], H100[at("02:00.0")]
+    shut = replace(port, acs=Acs(AcsBits(0x7F), AcsBits.EC | AcsBits.DT, egress=Egress(8, 0xFF)))
+    assert route(H100.with_functions(shut, replace(gpu, ats=Ats(enabled=True))), gpu.address, at("05:00.0")).translated_only
+    assert not route(H100.with_functions(shut, replace(gpu, ats=Ats(enabled=False))), gpu.address, at("05:00.0")).direct
 
 
 def test_translation_blocking_stops_translated_requests_at_any_port_they_pass() -> None:
