@@ -52,28 +52,25 @@ def firmware_alias(host: Host, function: Function) -> int | None:
 def _covers(host: Host, scope: IommuScope, function: Function) -> bool:
     match scope.kind:
         case IommuKind.INTEL:
-            physical = function if function.physfn is None else host[function.physfn]
-            return scope.rest or any(_speaks_for(host, path, physical) for path in scope.paths)
+            return scope.rest or _named(host, scope.paths, function if function.physfn is None else host[function.physfn])
         case IommuKind.AMD:
             number = function.address.routing_id
             return any(ids.first <= number <= ids.last or ids.alias == number for ids in scope.ids)
     return all(any(ids.first <= number <= ids.last for ids in scope.ids) for number in _requester_ids(host, function))
 
 
-def _speaks_for(host: Host, path: ScopePath, function: Function) -> bool:
-    """The function that a path leads to, or what is below the bridge there (`is_downstream_to_pci_bridge`, by bus numbers)."""
-    if _leads_to(host, path, function):
-        return True
-    return any(_leads_to(host, path, bridge) for bridge in host.ancestors(function))
+def _named(host: Host, paths: tuple[ScopePath, ...], function: Function) -> bool:
+    """Whether a path leads to the function, or to a bridge above it (`dmar_match_pci_path`, `is_downstream_to_pci_bridge`).
 
-
-def _leads_to(host: Host, path: ScopePath, function: Function) -> bool:
-    """`dmar_match_pci_path`: step by step from the root bus; a path of one step may also name any bus, as some firmware does."""
-    way = [function, *host.ancestors(function)][::-1]
-    steps = tuple((here.address.device, here.address.function) for here in way)
-    if host.root_bus(function).bus == path.bus and steps == path.steps:
-        return True
-    return len(path.steps) == 1 and function.address.bus == path.bus and steps[-1] == path.steps[0]
+    A path of one step may also name any bus, as some firmware does.
+    """
+    way = [here.address for here in (function, *host.ancestors(function))][::-1]
+    steps = tuple((here.device, here.function) for here in way)
+    names = {((here.device, here.function), here.bus) for here in way}
+    root = host.root_bus(function).bus
+    return any(
+        (path.bus == root and steps[: len(path.steps)] == path.steps) or (len(path.steps) == 1 and (path.steps[0], path.bus) in names) for path in paths
+    )
 
 
 def _requester_ids(host: Host, function: Function) -> Iterator[int]:
