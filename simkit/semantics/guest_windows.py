@@ -151,8 +151,9 @@ def _end(parts: Sequence[Window]) -> int:
 
 
 def _ordered(parts: Iterable[Window]) -> list[Window]:
-    """`InsertResourceNode`: larger alignments first; of one alignment, each new part goes ahead of those whose size leaves less of a step, or ahead
-    of all where its own size leaves nothing.
+    """Larger alignments first, as `InsertResourceNode` has it.
+
+    Of one alignment, each new part goes ahead of those whose size leaves less of a step, or ahead of all where its own leaves nothing.
     """
     found: list[Window] = []
     for part in parts:
