@@ -22,7 +22,7 @@ def guest_view(host: Host, guest: GuestPlan) -> Host:
     """What the guest's own kernel will enumerate: ports and devices with guest addresses, NUMA nodes, peer links that stay.
 
     Buses are numbered depth first as firmware does, each port's secondary bus after its own (SeaBIOS `pci_bios_init_bus_rec`);
-    root buses in rising order (`pci_bios_init_bus`). Under other firmware a guest's numbers may differ, the tree does not. The NUMA node of a
+    an expander's begin at its own. Under other firmware a guest's numbers may differ, the tree does not. The NUMA node of a
     function is its root bus' (`_PXM` of an expander; pcie.0 has none). vCPUs that no node counts are the last one's. Only functions
     that the plan places appear: the guest's virtio and chipset functions do not.
     """
@@ -46,8 +46,7 @@ class _View:
     def build(self) -> Host:
         self._fill(RootBus(0, 0), 0, None, None)
         there = {node.id for node in self.guest.nodes}
-        expanders = [port for port in self._ports(None) if port.kind is GuestPortKind.EXPANDER]
-        for expander in sorted(expanders, key=lambda port: (port.bus_nr is None, port.bus_nr or 0)):
+        for expander in (port for port in self._ports(None) if port.kind is GuestPortKind.EXPANDER):
             bus = expander.bus_nr if expander.bus_nr is not None else self.next_bus
             self.next_bus = bus + 1
             self._fill(RootBus(0, bus), bus, expander.id, expander.numa_node if expander.numa_node in there else None)

@@ -67,7 +67,7 @@ def spread(guest: GuestPlan) -> GuestPlan:
 
 
 def test_expanders_carry_the_guests_own_nodes(lab: Lab) -> None:
-    """Buses rise by `bus_nr`, not by slot; nodes are the guest's numbers; the vCPU that no node counts is the last node's."""
+    """An expander's buses begin at its `bus_nr`, whatever its slot; nodes are the guest's numbers; the vCPU that no node counts is the last node's."""
     plan = planned("two-guests", "hgx-h100")
     guest = spread(plan.guests[1])
     with lab.boot(guest_machine(plan, guest), modules=()) as session:
