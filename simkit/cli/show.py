@@ -16,7 +16,7 @@ from simkit.model.host import Host
 
 @click.command()
 @click.argument("hosts", metavar="[HOST]...", nargs=-1, shell_complete=complete_host)
-@click.option("--as", "view", type=Word(["tree", "groups", "p2p", "svg", "html"]), default="tree", show_default=True, help="What is drawn.")
+@click.option("--as", "view", type=Word(["tree", "groups", "p2p", "bars", "svg", "html"]), default="tree", show_default=True, help="What is drawn.")
 @click.option("--all", "whole", is_flag=True, help="Every function, not only branches with GPUs, NICs, NVSwitches and disks.")
 @output_file("Write to a file in place of standard output; one HOST only.")
 @output_format()
@@ -24,7 +24,7 @@ from simkit.model.host import Host
 def show(*, hosts: tuple[str, ...], view: str, whole: bool, target: Path | None, output: str, stated: Stated) -> None:
     """Draw a host. Without a HOST, list the shipped ones.
 
-    As JSON: `tree` is the whole snapshot, `groups` and `p2p` are answers (`simkit schema host`, `groups`, `p2p`); pictures have none.
+    As JSON: `tree` is the whole snapshot, `groups`, `p2p` and `bars` are answers (`simkit schema host`, `groups`, `p2p`, `bars`); pictures have none.
 
     \b
     simkit show hgx-h100
@@ -39,7 +39,7 @@ def show(*, hosts: tuple[str, ...], view: str, whole: bool, target: Path | None,
     if target is not None and len(hosts) > 1:
         raise InputError("-o takes one HOST", remedy="draw several one by one")
     if output == "json" and view in ("svg", "html"):
-        raise InputError(f"--as {view} is a picture and has no JSON", remedy="leave --format out, or draw as tree, groups or p2p")
+        raise InputError(f"--as {view} is a picture and has no JSON", remedy="leave --format out, or draw as tree, groups, p2p or bars")
     for source in hosts:
         host = stated.open(source)
         if output == "json":
@@ -74,6 +74,10 @@ def _document(source: str, host: Host, view: str) -> dict[str, object]:
 
         answer = matrix(host, peers(host))
         return documents.p2p(host, answer.functions, answer.nearness, answer.bandwidth_gbps)
+    if view == "bars":
+        from simkit.cli import bars
+
+        return bars.document(source, host)
     from simkit.formats.native.emit import to_json
     from simkit.formats.native.host import host_document
 
@@ -89,6 +93,10 @@ def peers(host: Host) -> tuple[Address, ...]:
 
 
 def _text(source: str, host: Host, view: str, *, whole: bool) -> str:
+    if view == "bars":
+        from simkit.cli import bars
+
+        return bars.text(host)
     from simkit.formats.draw import text as draw_text
     from simkit.semantics.groups import groups
 
