@@ -77,12 +77,21 @@ def _facts(wanted: Function, found: Function) -> Iterable[str]:
         yield f"{wanted.address}: its secondary bus is {found.bus_range}, not {wanted.bus_range}"
 
 
+_TRIED = "tried"
+
+
 def _predicted(host: Host, order: Sequence[Address]) -> dict[Address, frozenset[Address]]:
-    """The groups by the rules, of functions taken as found or in `order`, what it leaves out last."""
+    """The groups by the rules, of functions taken as found or in `order`, what it leaves out last.
+
+    What is in `order` without a driver had one tried that gave up, for want of memory on the bus, say; all else without one has no group where drivers decide.
+    """
     if not order:
         return {address: frozenset(group.functions) for group in groups(host).groups for address in group.functions}
     at = {address: place for place, address in enumerate(order)}
     taken = tuple(sorted(host.in_scan_order(), key=lambda function: at.get(function.address, len(at))))
+    host = replace(host, functions=tuple(replace(function, driver=_TRIED) if function.address in at and function.driver is None else function
+                                         for function in host.functions))
+    taken = tuple(host[function.address] for function in taken)
     made = builder(host)(host, Isolation(host, optimistic=False), only=taken).run().members_of()
     return {address: frozenset(members) for address, members in made.items()}
 

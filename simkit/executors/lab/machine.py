@@ -65,6 +65,8 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
     roots = builder.roots()
     number(roots, name=host.name)
     _say_of_the_whole(builder)
+    if not place.roomy:
+        _without_far_vfs(roots, builder)
     acs = _acs_parameters(roots, builder)
     if not builder.requested and built_with is not IommuKind.NONE:
         builder.said.say("on a devicetree this kernel asks for ACS too late: all ports' bits are off")
@@ -80,6 +82,17 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
     args = (*_around(place, nodes), *arguments(roots))
     return Machine(built, args, " ".join([*place.words, *([acs] if acs else [])]), addresses, tuple((part.address, count) for part, count in builder.vfs),
                    builder.said.sentences(), tuple(_regrouped(host, built, addresses)), place)
+
+
+def _without_far_vfs(roots: list[Root], builder: Builder) -> None:
+    """Firmware gives a further root bus the memory that it counts, without that of virtual functions, and Linux then leaves the disk without any too."""
+    far = [part for root in roots[1:] for part in root.all() if part.standin.vfs]
+    for part in far:
+        part.standin = standins.NVME
+    if far:
+        builder.said.say("below a further root bus of Arm's machine there is no memory for virtual functions: its stand-in has none",
+                         *(part.origin for part in far if part.origin is not None))
+        builder.vfs = [(part, count) for part, count in builder.vfs if all(part is not other for other in far)]
 
 
 def _around(place: Platform, nodes: int) -> Iterator[str]:

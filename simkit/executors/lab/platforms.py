@@ -57,9 +57,10 @@ class Platform:
     """One kind of machine.
 
     `machine` and `cpu` are QEMU's; `devices` come before all others; `words` are the kernel's; `needs` are devices that this QEMU must
-    have. `expanders`: whether further root buses are found; `numa`: whether they can have NUMA nodes. `acs_late`: whether kernels before
-    6.15 ask for ACS only when the first driver is bound, when all functions have been found (`of_iommu_configure`). `firmware`: whether a
-    UEFI has to be loaded; SeaBIOS, which QEMU brings, and Linux itself, where a devicetree describes the machine, number buses alike.
+    have. `expanders`: whether further root buses are found; `numa`: whether they can have NUMA nodes; `roomy`: whether firmware leaves
+    them memory for virtual functions. `acs_late`: whether kernels before 6.15 ask for ACS only when the first driver is bound, when all
+    functions have been found (`of_iommu_configure`). `firmware`: whether a UEFI has to be loaded; SeaBIOS, which QEMU brings, and Linux
+    itself, where a devicetree describes the machine, number buses alike.
     """
 
     architecture: Architecture
@@ -71,6 +72,7 @@ class Platform:
     needs: frozenset[str] = standins.ALWAYS
     expanders: bool = True
     numa: bool = True
+    roomy: bool = True
     acs_late: bool = False
     firmware: bool = False
 
@@ -86,7 +88,7 @@ _CHIPSET = tuple(Own(device, function, 0x8086, device_id, class_code, device == 
 _Q35 = Platform(X86, "q35,accel=tcg,kernel-irqchip=split", CPU[False], _CHIPSET, words=("intel_iommu=off",),
                 needs=standins.ALWAYS | {"intel-iommu", "amd-iommu"})
 _ACPI = Platform(ARM, "virt,accel=tcg,iommu=smmuv3,gic-version=3", "cortex-a57", (Own(0, 0, 0x1B36, 0x0008, 0x060000),),
-                 numa=False, firmware=True)
+                 numa=False, roomy=False, firmware=True)
 """Arm's machine has one function of its own (`gpex_root_realize`, hw/pci-host/gpex.c); a plain CPU, for `max` costs time on what is not looked at.
 
 Linux takes the UEFI's flash for memory that no node covers, and then has no NUMA at all (7.3; `numa_memblks_init`)."""
