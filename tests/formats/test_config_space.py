@@ -120,6 +120,15 @@ def test_msix_resizable_bars_vf_bars_and_the_egress_vector():
     assert isinstance(header.msix_vectors, Unknown) and isinstance(header.resizable_bars, Unknown)
 
 
+def test_an_egress_vector_of_size_0_has_256_bits():
+    config = blank(4096)
+    express(config, 6)
+    config[0x06] |= 0x10
+    struct.pack_into("<IHH", config, 0x100, 0x0D | 1 << 16, 0x20, 0x20)
+    config[0x127] = 0x80
+    assert decode(bytes(config), where="x").acs.egress == Egress(256, 1 << 255)
+
+
 def test_a_size_that_is_not_supported_is_no_size():
     config = blank(4096)
     express(config, 0)

@@ -95,6 +95,17 @@ def test_memory_below_4_gib_is_counted() -> None:
     assert "below 4 GiB" in guest_space(sized(H100, either), flat(4)).over[0], "a bridge has no window above 4 GiB for what is not prefetchable"
 
 
+def test_what_is_prefetchable_with_32_bits_stays_below_4_gib() -> None:
+    """Alone in a prefetchable window that is then low; beside 64-bit ones it goes to the other window (`DegradeResource`)."""
+    narrow = Bar(0, BarKind.MEM32, 64 * MIB, prefetchable=True)
+    port = GuestPort("rp", ROOT, None, 7)
+    root, alone = port_windows([port], {"rp": [narrow]}, Firmware.OVMF, 0)
+    assert (alone.prefetchable.size_bytes, alone.prefetchable_below_4g) == (64 * MIB, True)
+    assert root.prefetchable.size_bytes == 0 and root.memory.size_bytes > 64 * MIB
+    _, beside = port_windows([port], {"rp": [narrow, replace(prefetchable(GIB), index=2)]}, Firmware.OVMF, 0)
+    assert (beside.memory.size_bytes, beside.prefetchable.size_bytes, beside.prefetchable_below_4g) == (64 * MIB, GIB, False)
+
+
 def test_io_windows_are_counted() -> None:
     """A BAR of 128 bytes takes a window of 4 KiB; bridges below share their parents'."""
     io = sized(H100, Bar(5, BarKind.IO, 128))
