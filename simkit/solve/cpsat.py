@@ -90,9 +90,12 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
     return replace(best, proven=proven)
 
 
-def smallest_cover(rows: Sequence[Sequence[int]], demand: Sequence[int], groups: Sequence[tuple[Sequence[int], int]], *,
-                   seed: int = 0) -> list[int] | Impossible | OutOfTime:
-    """How often to use each row so that the rows add up to `demand` or more, with few uses; in each group of rows at most so many."""
+def smallest_cover(rows: Sequence[Sequence[int]], demand: Sequence[int], groups: Sequence[tuple[Sequence[int], int]],
+                   limits: Sequence[tuple[Sequence[int], int]] = (), *, seed: int = 0) -> list[int] | Impossible | OutOfTime:
+    """How often to use each row so that the rows add up to `demand` or more, with few uses; in each group of rows at most so many.
+
+    `limits` are weights by row, and the most that they may sum up to.
+    """
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
@@ -102,6 +105,8 @@ def smallest_cover(rows: Sequence[Sequence[int]], demand: Sequence[int], groups:
         model.add(sum(row[at] * count for row, count in zip(rows, times, strict=True)) >= wanted)
     for members, number in groups:
         model.add(sum(times[at] for at in members) <= number)
+    for weights, number in limits:
+        model.add(sum(weight * count for weight, count in zip(weights, times, strict=True)) <= number)
     model.minimize(sum(times))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers, solver.parameters.random_seed, solver.parameters.max_deterministic_time = 1, seed, POLISH

@@ -15,7 +15,7 @@ from simkit.model.address import Address
 from simkit.model.fleet import Fleet, Member
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
-from simkit.model.workload import DeviceRequest, GuestRequest, Workload
+from simkit.model.workload import DeviceRequest, GuestRequest, Scope, Spread, Workload
 from simkit.semantics.placement import check
 from simkit.solve.answer import Infeasible, Planned
 from simkit.solve.fleet.solve import solve_fleet
@@ -23,6 +23,7 @@ from simkit.solve.solve import solve
 from tests.solve.test_brute_force import small_hosts, small_workloads
 
 HGX = open_host("hgx-h100")
+RULES = st.tuples(st.integers(0, 2), st.sampled_from([None, Scope.HOST, Scope.DOMAIN]), st.integers(1, 2))
 
 
 def rack(count: int) -> Fleet:
@@ -34,31 +35,46 @@ def gpus(name: str, count: int, peers: PeerClass | None = None) -> GuestRequest:
 
 
 def spread_exists(workload: Workload, fleet: Fleet) -> bool:
-    """Every way to give guests to hosts, each host solved alone."""
-    for homes in product(range(len(fleet.members)), repeat=len(workload.guests)):
-        parts = [replace(workload, guests=tuple(guest for guest, home in zip(workload.guests, homes, strict=True) if home == at)) for at in range(len(fleet.members))]
-        if all(not part.guests or isinstance(solve(part, member.host), Planned) for part, member in zip(parts, fleet.members, strict=True)):
+    """Every way to give guests, and what is kept free, to hosts; each host solved alone."""
+    items = (*workload.guests, *workload.keep_free)
+    for homes in product(range(len(fleet.members)), repeat=len(items)):
+        named = {item.name: home for item, home in zip(items, homes, strict=True) if isinstance(item, GuestRequest)}
+        if not all(within(rule, named, fleet) for rule in workload.spread):
+            continue
+        parts = []
+        for at in range(len(fleet.members)):
+            here = [item for item, home in zip(items, homes, strict=True) if home == at]
+            parts.append(Workload("part", tuple(item for item in here if isinstance(item, GuestRequest)), tuple(item for item in here if isinstance(item, DeviceRequest))))
+        if all(not (part.guests or part.keep_free) or isinstance(solve(part, member.host), Planned) for part, member in zip(parts, fleet.members, strict=True)):
             return True
     return False
 
 
+def within(rule: Spread, homes: dict[str, int], fleet: Fleet) -> bool:
+    places = [homes[name] if rule.by is Scope.HOST else fleet.members[homes[name]].domain for name in rule.guests]
+    return all(places.count(place) <= rule.most for place in places)
+
+
 @settings(max_examples=25)
-@given(st.lists(small_hosts(), min_size=2, max_size=3), small_workloads(), small_workloads())
-def test_a_spread_is_found_exactly_where_there_is_one(hosts, one: Workload, two: Workload) -> None:
-    agrees(hosts, one, two)
+@given(st.lists(small_hosts(), min_size=2, max_size=3), small_workloads(), small_workloads(), RULES)
+def test_a_spread_is_found_exactly_where_there_is_one(hosts, one: Workload, two: Workload, rules) -> None:
+    agrees(hosts, one, two, rules)
 
 
 @pytest.mark.slow
 @settings(max_examples=300)
-@given(st.lists(small_hosts(), min_size=2, max_size=3), small_workloads(), small_workloads())
-def test_the_same_of_many_more(hosts, one: Workload, two: Workload) -> None:
-    agrees(hosts, one, two)
+@given(st.lists(small_hosts(), min_size=2, max_size=3), small_workloads(), small_workloads(), RULES)
+def test_the_same_of_many_more(hosts, one: Workload, two: Workload, rules) -> None:
+    agrees(hosts, one, two, rules)
 
 
-def agrees(hosts, one: Workload, two: Workload) -> None:
-    fleet = Fleet("small", tuple(Member(f"h{number}", host) for number, host in enumerate(hosts)))
+def agrees(hosts, one: Workload, two: Workload, rules) -> None:
+    kept, by, most = rules
+    fleet = Fleet("small", tuple(Member(f"h{number}", host, f"domain-{number // 2}") for number, host in enumerate(hosts)))
     more = tuple(replace(guest, name=f"more-{guest.name}") for guest in two.guests)
-    workload = Workload("small", (*one.guests, *more))
+    guests = (*one.guests, *more)
+    spread = (Spread(tuple(guest.name for guest in guests), by, most),) if by is not None else ()
+    workload = Workload("small", guests, (DeviceRequest(Kind.GPU, 1),) * kept, spread)
     answer = solve_fleet(workload, fleet)
     assert isinstance(answer, Planned) == spread_exists(workload, fleet)
     if isinstance(answer, Planned):

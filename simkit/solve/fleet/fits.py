@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simkit.errors import UnknownName
 from simkit.model.function import Kind
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
-from simkit.model.workload import Workload
+from simkit.model.workload import Scope, Spread, Workload
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
 from simkit.solve.cpsat import OutOfTime
 from simkit.solve.facts import Facts
 from simkit.solve.fleet.kinds import GuestKind, HostKind
-from simkit.solve.labels import What
+from simkit.solve.labels import KEPT, What
 from simkit.solve.problem import Problem, build, threads_per_core
 
 Counts = Mapping[GuestKind, int]
@@ -76,10 +76,10 @@ class _Known:
 class Fits:
     """The question, with memory. `asked` counts what had to be solved."""
 
-    def __init__(self, *, seed: int, most: int) -> None:
-        """At most so many questions are solved, after that `Spent` is raised."""
-        self.seed, self.most, self.asked = seed, most, 0
-        self._known: dict[HostKind, _Known] = {}
+    def __init__(self, *, seed: int, most: int, spread: Sequence[Spread] = ()) -> None:
+        """At most so many questions are solved, after that `Spent` is raised. `spread` are the workload's rules, by number."""
+        self.seed, self.most, self.asked, self.spread = seed, most, 0, tuple(spread)
+        self._known: dict[int, _Known] = {}
         self._needs: dict[tuple[GuestKind, HostKind], Needs] = {}
         self._offers: dict[HostKind, dict[object, int]] = {}
 
@@ -117,7 +117,9 @@ class Fits:
         for kind, count in wanted.items():
             if self.most_of(kind, host, {other: many for other, many in wanted.items() if other is not kind}) < count:
                 return False
-        known = self._known.setdefault(host, _Known([], []))
+        if any(self.together(wanted, number) > self.spread[number].most for number in self.rules(wanted, Scope.HOST, Scope.DOMAIN)):
+            return False
+        known = self._of(host)
         if any(_within(wanted, other) for other in known.yes):
             return True
         if any(_within(other, wanted) for other in known.no):
@@ -126,9 +128,22 @@ class Fits:
         (known.yes if found else known.no).append(wanted)
         return found
 
+    def rules(self, counts: Counts, *scopes: Scope) -> set[int]:
+        """The rules over these scopes that any of the guests is named by."""
+        return {number for kind in counts for number in kind.rules if self.spread[number].by in scopes}
+
+    @staticmethod
+    def together(counts: Counts, rule: int) -> int:
+        """How many of the guests a rule names."""
+        return sum(count for kind, count in counts.items() if rule in kind.rules)
+
+    def _of(self, host: HostKind) -> _Known:
+        """What is known of such hosts, whatever their failure domain."""
+        return self._known.setdefault(id(host.host), _Known([], []))
+
     def problem(self, host: HostKind, workload: Workload) -> Problem:
         """The tables for some guests on one such host; those of the host are read once."""
-        known = self._known.setdefault(host, _Known([], []))
+        known = self._of(host)
         problem = build(workload, host.host, known=known.facts)
         known.facts = problem.facts
         return problem
@@ -137,9 +152,14 @@ class Fits:
         self.asked += 1
         if self.asked > self.most:
             raise Spent
-        kinds = {f"{number}.{index}": kind for number, (kind, count) in enumerate(wanted.items()) for index in range(count)}
+        kinds = {f"{number}.{index}": kind for number, (kind, count) in enumerate(wanted.items()) if not kind.kept for index in range(count)}
+        kept = [kind for kind, count in wanted.items() if kind.kept for _ in range(count)]
+        rules = tuple(Spread(tuple(name for name, kind in kinds.items() if number in kind.rules), self.spread[number].by, self.spread[number].most)
+                      for number in sorted(self.rules(wanted, Scope.NUMA, Scope.SWITCH)))
+        whole = Workload("part", tuple(kind.named(name) for name, kind in kinds.items()), tuple(kind.request.devices[0] for kind in kept), rules)
+        kinds |= {f"{KEPT}{number}": kind for number, kind in enumerate(kept)}
         try:
-            problem = self.problem(host, Workload("part", tuple(kind.named(name) for name, kind in kinds.items())))
+            problem = self.problem(host, whole)
         except UnknownName:
             return False
         if any(kind.dropped for kind in wanted):

@@ -9,7 +9,7 @@ from simkit.model.fleet import Member
 from simkit.model.host import Host
 from simkit.model.workload import GuestRequest, Workload
 from simkit.semantics.fingerprint import fingerprint
-from simkit.solve.labels import Label, What
+from simkit.solve.labels import KEPT, Label, What
 
 Dropped = frozenset[tuple[What, int]]
 
@@ -22,16 +22,22 @@ class HostKind:
     members: tuple[Member, ...]
 
     def __hash__(self) -> int:
-        """By identity of the host: kinds are made once."""
-        return id(self.host)
+        """By identity of the host and by name: kinds are made once."""
+        return hash((id(self.host), self.members[0].name))
 
 
 @dataclass(frozen=True, slots=True)
 class GuestKind:
-    """Guests that ask for the same. `dropped` are constraints of theirs that are left out, while looking for those that cannot hold together."""
+    """Guests that ask for the same; one that stands for what is to be kept free is `kept`.
+
+    `rules` are the numbers of the spread rules that name them. `dropped` are constraints of theirs that are left out, while looking for
+    those that cannot hold together.
+    """
 
     request: GuestRequest
     dropped: Dropped = frozenset()
+    rules: frozenset[int] = frozenset()
+    kept: bool = False
 
     def named(self, name: str) -> GuestRequest:
         """One guest of this kind."""
@@ -46,20 +52,29 @@ class GuestKind:
         return self.asks(label.what, label.request)
 
 
-def host_kinds(members: Sequence[Member]) -> tuple[HostKind, ...]:
-    """Hosts by what they are; the same object is fingerprinted once."""
-    prints: dict[int, str] = {}
-    found: dict[str, list[Member]] = {}
+def host_kinds(members: Sequence[Member], *, by_domain: bool = False) -> tuple[HostKind, ...]:
+    """Hosts by what they are, and by failure domain if told to; the same object is fingerprinted once. A host of no domain is one of its own."""
+    prints = {id(member.host): member.host for member in members}
+    names = {number: fingerprint(host) for number, host in prints.items()}
+    first = {names[number]: host for number, host in reversed(list(prints.items()))}
+    found: dict[tuple[str, str], list[Member]] = {}
     for member in members:
-        print_ = prints.setdefault(id(member.host), "") or fingerprint(member.host)
-        prints[id(member.host)] = print_
-        found.setdefault(print_, []).append(member)
-    return tuple(HostKind(each[0].host, tuple(each)) for each in found.values())
+        found.setdefault((names[id(member.host)], domain_of(member) if by_domain else ""), []).append(member)
+    return tuple(HostKind(first[name], tuple(each)) for (name, _), each in found.items())
+
+
+def domain_of(member: Member) -> str:
+    """Its failure domain, its own name where it has none."""
+    return member.name if member.domain is None else member.domain
 
 
 def guest_kinds(workload: Workload) -> dict[GuestKind, tuple[str, ...]]:
     """Names by what is asked for, in the order of the workload."""
     found: dict[GuestKind, list[str]] = {}
     for guest in workload.guests:
-        found.setdefault(GuestKind(replace(guest, name="")), []).append(guest.name)
+        rules = frozenset(number for number, rule in enumerate(workload.spread) if guest.name in rule.guests)
+        found.setdefault(GuestKind(replace(guest, name=""), rules=rules), []).append(guest.name)
+    for number, request in enumerate(workload.keep_free):
+        kept = GuestKind(GuestRequest("", (request,), cpus=0, memory_bytes=0), kept=True)
+        found.setdefault(kept, []).append(f"{KEPT}{number}")
     return {kind: tuple(names) for kind, names in found.items()}

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from simkit.model.function import Kind
+from simkit.model.workload import Scope
 from simkit.solve.cpsat import Impossible, OutOfTime, smallest_cover
 from simkit.solve.fleet.fits import Counts, Fits, Spent
-from simkit.solve.fleet.kinds import GuestKind, HostKind
+from simkit.solve.fleet.kinds import GuestKind, HostKind, domain_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,16 @@ def _size(kind: GuestKind) -> tuple[int, int, int]:
 def _fullest_first(fits: Fits, hosts: Sequence[HostKind], demand: Counts) -> list[Use] | None:
     left = {kind: demand[kind] for kind in sorted((kind for kind in demand if demand[kind]), key=_size, reverse=True)}
     free = {host: len(host.members) for host in hosts}
+    rooms = _Rooms(fits)
     uses: list[Use] = []
     while any(left.values()):
-        patterns = [(host, _fill(fits, host, left)) for host in hosts if free[host]]
+        patterns = [(host, _fill(fits, host, left, rooms)) for host in hosts if free[host]]
         patterns = [(host, pattern) for host, pattern in patterns if pattern]
         if not patterns:
             return None
         host, pattern = min(patterns, key=lambda found: _unused(fits, *found))
-        times = min(free[host], *(left[kind] // count for kind, count in pattern.items()))
+        times = min(free[host], rooms.times(host, pattern), *(left[kind] // count for kind, count in pattern.items()))
+        rooms.take(host, pattern, times)
         free[host] -= times
         for kind, count in pattern.items():
             left[kind] -= count * times
@@ -85,12 +88,32 @@ def _fullest_first(fits: Fits, hosts: Sequence[HostKind], demand: Counts) -> lis
     return uses
 
 
-def _fill(fits: Fits, host: HostKind, left: Mapping[GuestKind, int]) -> dict[GuestKind, int]:
+class _Rooms:
+    """How many more guests of each rule a failure domain takes."""
+
+    def __init__(self, fits: Fits) -> None:
+        self.fits = fits
+        self.used: Counter[tuple[int, str]] = Counter()
+
+    def left(self, host: HostKind, rule: int) -> int:
+        return self.fits.spread[rule].most - self.used[rule, domain_of(host.members[0])]
+
+    def times(self, host: HostKind, pattern: Counts) -> int:
+        """How often a pattern may be used in a domain: 0 where once is too often."""
+        rules = self.fits.rules(pattern, Scope.DOMAIN)
+        return min((self.left(host, rule) // self.fits.together(pattern, rule) for rule in rules), default=1 << 30)
+
+    def take(self, host: HostKind, pattern: Counts, times: int) -> None:
+        for rule in self.fits.rules(pattern, Scope.DOMAIN):
+            self.used[rule, domain_of(host.members[0])] += times * self.fits.together(pattern, rule)
+
+
+def _fill(fits: Fits, host: HostKind, left: Mapping[GuestKind, int], rooms: _Rooms) -> dict[GuestKind, int]:
     """As many as fit of the largest guests, then of the next."""
     pattern: dict[GuestKind, int] = {}
     for kind, there in left.items():
         count = min(there, fits.most_of(kind, host, pattern))
-        while count and not fits(host, {**pattern, kind: count}):
+        while count and not (rooms.times(host, {**pattern, kind: count}) and fits(host, {**pattern, kind: count})):
             count -= 1
         if count:
             pattern[kind] = count
@@ -110,10 +133,13 @@ def _unused(fits: Fits, host: HostKind, pattern: Counts) -> tuple[float, int]:
 
 def _exactly(fits: Fits, hosts: Sequence[HostKind], demand: Counts) -> list[Use] | None:
     kinds = sorted((kind for kind in demand if demand[kind]), key=_size, reverse=True)
-    patterns = [(host, pattern) for host in hosts for pattern in _maximal(fits, host, kinds, demand)]
+    domains = fits.rules({kind: demand[kind] for kind in kinds}, Scope.DOMAIN)
+    patterns = [(host, pattern) for host in hosts for pattern in _fitting(fits, host, kinds, demand, every=bool(domains))]
+    limits = [([fits.together(pattern, rule) if domain_of(host.members[0]) == domain else 0 for host, pattern in patterns], fits.spread[rule].most)
+              for rule in sorted(domains) for domain in dict.fromkeys(domain_of(host.members[0]) for host in hosts)]
     rows = [tuple(pattern.get(kind, 0) for kind in kinds) for _, pattern in patterns]
     groups = [([at for at, (owner, _) in enumerate(patterns) if owner is host], len(host.members)) for host in hosts]
-    times = smallest_cover(rows, [demand[kind] for kind in kinds], groups, seed=fits.seed)
+    times = smallest_cover(rows, [demand[kind] for kind in kinds], groups, limits, seed=fits.seed)
     match times:
         case Impossible():
             return None
@@ -122,13 +148,13 @@ def _exactly(fits: Fits, hosts: Sequence[HostKind], demand: Counts) -> list[Use]
     return list(_trimmed(patterns, times, {kind: demand[kind] for kind in kinds}))
 
 
-def _maximal(fits: Fits, host: HostKind, kinds: Sequence[GuestKind], demand: Counts) -> list[dict[GuestKind, int]]:
-    """Every set of guests that fits and to which none can be added."""
+def _fitting(fits: Fits, host: HostKind, kinds: Sequence[GuestKind], demand: Counts, *, every: bool) -> list[dict[GuestKind, int]]:
+    """Every set of guests that fits and to which none can be added; every one that fits, where limits over several hosts make smaller ones useful."""
     found: list[dict[GuestKind, int]] = []
 
     def extend(at: int, pattern: dict[GuestKind, int]) -> None:
         if at == len(kinds):
-            if pattern and not any(all(other.get(kind, 0) >= count for kind, count in pattern.items()) for other in found):
+            if pattern and (every or not any(all(other.get(kind, 0) >= count for kind, count in pattern.items()) for other in found)):
                 found.append(pattern)
             return
         kind = kinds[at]

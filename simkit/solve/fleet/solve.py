@@ -8,7 +8,7 @@ from dataclasses import replace
 from simkit.errors import Fault, UnknownName
 from simkit.model.fleet import Fleet, Member
 from simkit.model.plan import Plan
-from simkit.model.workload import Workload
+from simkit.model.workload import GuestRequest, Scope, Workload
 from simkit.solve.answer import Answer, Planned, Undecided
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.assignment import Assignment
@@ -17,6 +17,7 @@ from simkit.solve.fleet.fits import Fits, Spent
 from simkit.solve.fleet.kinds import GuestKind, HostKind, guest_kinds, host_kinds
 from simkit.solve.fleet.packing import Use, fewest, pack
 from simkit.solve.fleet.why import why_not
+from simkit.solve.labels import KEPT
 from simkit.solve.solve import solve, sound
 
 MOST_QUESTIONS = 2_000
@@ -35,9 +36,10 @@ def solve_fleet(workload: Workload, fleet: Fleet, *, seed: int = 0, limit: float
     if len(fleet.members) == 1:
         return solve(workload, replace(fleet.members[0].host, name=fleet.members[0].name), seed=seed, limit=limit)
     _refuse_unknown(workload, fleet)
-    hosts, guests = host_kinds(fleet.members), guest_kinds(workload)
+    hosts = host_kinds(fleet.members, by_domain=any(rule.by is Scope.DOMAIN for rule in workload.spread))
+    guests = guest_kinds(workload)
     demand = {kind: len(names) for kind, names in guests.items()}
-    fits = Fits(seed=seed, most=MOST_QUESTIONS)
+    fits = Fits(seed=seed, most=MOST_QUESTIONS, spread=workload.spread)
     try:
         uses = pack(fits, hosts, demand)
         if uses is None:
@@ -75,11 +77,22 @@ def _plans(fits: Fits, uses: Sequence[Use], guests: dict[GuestKind, tuple[str, .
         for _ in range(use.times):
             member = next(free[use.host])
             names = [next(waiting[kind]) for kind, count in use.guests for _ in range(count)]
-            part = replace(workload, guests=tuple(guest for _, guest in sorted((order[name] for name in names), key=lambda found: found[0])))
+            if all(name not in order for name in names):
+                continue
+            part = _part(workload, tuple(guest for _, guest in sorted((order[name] for name in names if name in order), key=lambda found: found[0])),
+                         tuple(name for name in names if name not in order))
+            names = [name for name in names if name in order] + [f"{KEPT}{number}" for number in range(len(part.keep_free))]
             key = (use.host, frozenset(use.guests))
             if key not in chosen:
                 chosen[key] = (tuple(names), _choose(fits, use.host, part, limit))
             yield _plan(fits, use.host, member, part, dict(zip(chosen[key][0], names, strict=True)), chosen[key][1])
+
+
+def _part(workload: Workload, guests: tuple[GuestRequest, ...], kept: tuple[str, ...]) -> Workload:
+    """What of a workload concerns one host. Rules over hosts and failure domains are kept by who is there."""
+    there = {guest.name for guest in guests}
+    rules = tuple(replace(rule, guests=tuple(name for name in rule.guests if name in there)) for rule in workload.spread if not there.isdisjoint(rule.guests))
+    return replace(workload, guests=guests, keep_free=tuple(workload.keep_free[int(name.removeprefix(KEPT))] for name in sorted(kept)), spread=rules)
 
 
 def _choose(fits: Fits, host: HostKind, part: Workload, limit: float) -> Assignment:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from simkit.model.workload import Workload
+from simkit.model.workload import Apart, NumaRule, Scope, Workload
 from simkit.solve.answer import Reason
 from simkit.solve.fleet.fits import Fits
 from simkit.solve.fleet.kinds import GuestKind, HostKind
-from simkit.solve.labels import What, describe, listed, noun
+from simkit.solve.labels import KEPT, What, describe, listed, noun
 
 _SHOWN = 4
 _GIB = 1 << 30
@@ -21,7 +21,7 @@ def tell(fits: Fits, hosts: Sequence[HostKind], core: Mapping[GuestKind, int], g
     for kind, names in guests.items():
         left = list(names)
         for each, count in core.items():
-            if each.request == kind.request:
+            if each.request == kind.request and each.kept is kind.kept:
                 mine, left = left[:count], left[count:]
                 found += [(each, what, index, count, mine) for what, index in _constraints(each)]
     told = []
@@ -33,20 +33,36 @@ def tell(fits: Fits, hosts: Sequence[HostKind], core: Mapping[GuestKind, int], g
                 number * _amount(other, other_what, other_index) for other, other_what, other_index, number, _ in found
                 if _resource(other, other_what, other_index) == _resource(kind, what, index)))
         places = tuple(dict.fromkeys(workload.places.of(_path(name, what, index)) for name in who[:_SHOWN]))
-        told.append(Reason(text, (*places, *(host.host.places.root for host in hosts[:_SHOWN])) if last else places))
+        told.append(Reason(text, tuple(dict.fromkeys((*places, *(host.host.places.root for host in hosts[:_SHOWN])))) if last else places))
+    for rule in sorted({number for kind in core for number in kind.rules}):
+        spread = workload.spread[rule]
+        place = "host" if spread.by is Scope.HOST else "failure domain" if spread.by is Scope.DOMAIN else "NUMA node" if spread.by is Scope.NUMA else "switch"
+        told.append(Reason(f"at most {spread.most} of {_who(spread.guests)} may be on one {place}", (workload.places.of(f"spread/{rule}"),)))
     return tuple(told)
+
+
+def _who(names: Sequence[str]) -> str:
+    return listed(list(names)) if len(names) <= _SHOWN else f"{names[0]} to {names[-1]} ({len(names)} guests)"
 
 
 def _constraints(kind: GuestKind) -> Iterator[tuple[What, int]]:
     for index, request in enumerate(kind.request.devices):
         yield from ((what, index) for what, there in ((What.COUNT, True), (What.PEERS, request.peers), (What.NEAR, request.near))
                     if there is not None and kind.asks(what, index))
+    if kind.kept:
+        return
+    yield from ((What.ISOLATION, number) for number, each in enumerate(Apart) if each in kind.request.isolation and kind.asks(What.ISOLATION, number))
+    if kind.request.numa is NumaRule.STRICT and kind.asks(What.NUMA):
+        yield What.NUMA, -1
     yield from ((what, -1) for what in (What.TEE, What.CPUS, What.MEMORY, What.LIMITS)
                 if kind.asks(what) and not (what is What.TEE and kind.request.tee.value == "none"))
 
 
 def _path(name: str, what: What, index: int) -> str:
+    if name.startswith(KEPT):
+        return f"keep_free/{name.removeprefix(KEPT)}"
     key = {What.LIMITS: "topology"}.get(what, str(what))
+    index = -1 if what is What.ISOLATION else index
     return f"guests/{name}" + (f"/devices/{index}" if index >= 0 else "") + f"/{key}"
 
 
@@ -63,7 +79,10 @@ def _amount(kind: GuestKind, what: What, index: int) -> int:
 
 def _sentence(kind: GuestKind, what: What, index: int, names: Sequence[str]) -> str:
     guest, several = kind.request, len(names) > 1
-    who = listed(list(names)) if len(names) <= _SHOWN else f"{names[0]} to {names[-1]} ({len(names)} guests)"
+    who = _who(names)
+    if kind.kept and what is What.COUNT:
+        times = f", {len(names)} times" if several else ""
+        return f"{describe(guest.devices[0])} {'is' if guest.devices[0].count == 1 and not several else 'are'} to be kept free{times}"
     asks, each = ("ask", " each") if several else ("asks", "")
     if what in (What.COUNT, What.PEERS, What.NEAR):
         request = guest.devices[index]
@@ -75,6 +94,8 @@ def _sentence(kind: GuestKind, what: What, index: int, names: Sequence[str]) -> 
         return f"{who} {wants} each of {whose} {noun(request.kind, 2)} at most {request.near} from a GPU of {'their' if several else 'its'} own"
     words = {What.TEE: f"{asks} for {guest.tee}", What.CPUS: f"{asks} for {guest.cpus} CPUs{each}",
              What.MEMORY: f"{asks} for {guest.memory_bytes / _GIB:g} GiB of memory{each}",
+             What.NUMA: f"{'take' if several else 'takes'} CPUs and memory only from NUMA nodes of {'their' if several else 'its'} own devices",
+             What.ISOLATION: f"{asks} for isolation by {tuple(Apart)[index]}",
              What.LIMITS: f"{'want' if several else 'wants'} a {guest.topology} topology within the guest's limits"}
     return f"{who} {words[what]}"
 

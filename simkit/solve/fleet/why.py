@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from simkit.model.platform import TeeKind
-from simkit.model.workload import Workload
+from simkit.model.workload import Apart, NumaRule, Scope, Workload
 from simkit.solve.answer import Infeasible, Relaxation
 from simkit.solve.changes import Change, ladders
 from simkit.solve.core import FIRST_TO_GO
@@ -15,10 +15,11 @@ from simkit.solve.fleet.fits import Fits, Spent
 from simkit.solve.fleet.kinds import GuestKind, HostKind
 from simkit.solve.fleet.packing import pack
 from simkit.solve.fleet.tell import tell
-from simkit.solve.labels import Label, What, listed
+from simkit.solve.labels import Label, What, describe, listed
 
 Demand = dict[GuestKind, int]
 _NAMED = 3
+PLACES = {Scope.HOST: "hosts", Scope.DOMAIN: "failure domains", Scope.NUMA: "NUMA nodes", Scope.SWITCH: "switches"}
 
 
 def why_not(fits: Fits, hosts: Sequence[HostKind], guests: Mapping[GuestKind, tuple[str, ...]], workload: Workload) -> Infeasible:
@@ -48,6 +49,9 @@ class _Search:
         for kind in sorted(core, key=lambda kind: sum(request.count for request in kind.request.devices)):
             core[kind] = _least(core[kind], lambda count, kind=kind: not self.possible({**core, kind: count}))  # type: ignore[misc]
         core = {kind: count for kind, count in core.items() if count}
+        for rule in sorted({number for kind in core for number in kind.rules}):
+            without = _without_rule(core, rule)
+            core = core if self.possible(without) else without
         for what in FIRST_TO_GO:
             for label in sorted({label for kind in core for label in _labels(kind, what)}):
                 for kind in list(core):
@@ -71,9 +75,17 @@ class _Search:
         """What helps, as sentence and cost."""
         with suppress(Spent):
             yield from self._more_hosts(demand)
+        for rule in sorted({number for kind in core for number in kind.rules}):
+            with suppress(Spent):
+                if self.possible(_without_rule(demand, rule)):
+                    yield f"without the rule that spreads {listed(list(self.fits.spread[rule].guests))} over {PLACES[self.fits.spread[rule].by]}", 2
         for kind in guests:
-            mine = {each: count for each, count in core.items() if each.request == kind.request}
-            if mine:
+            mine = {each: count for each, count in core.items() if each.request == kind.request and each.kept is kind.kept}
+            if mine and kind.kept:
+                with suppress(Spent):
+                    if self.possible({**demand, kind: 0}):
+                        yield f"{describe(kind.request.devices[0])} not kept free", kind.request.devices[0].count
+            elif mine:
                 with suppress(Spent):
                     yield from self._left_out(kind, guests[kind], demand)
                 with suppress(Spent):
@@ -109,7 +121,7 @@ class _Search:
 
     def _climbed(self, kind: GuestKind, names: Sequence[str], demand: Demand, ladder: Sequence[Change]) -> Iterator[tuple[str, int]]:
         def with_less(change: Change, count: int) -> Demand:
-            less = GuestKind(replace(change.workload.guests[0], name=""))
+            less = GuestKind(replace(change.workload.guests[0], name=""), rules=kind.rules)
             return _added({**demand, kind: demand[kind] - count}, less, count)
 
         if self.possible(with_less(ladder[-1], 1)):
@@ -124,11 +136,24 @@ class _Search:
 def _labels(kind: GuestKind, what: What) -> Iterator[tuple[What, int]]:
     """The constraints of one sort that a kind of guest has and that count."""
     guest = kind.request
+    if kind.kept and what not in (What.COUNT, What.PEERS):
+        return
     if what in (What.COUNT, What.PEERS, What.NEAR):
         bound = {What.PEERS: [request.peers for request in guest.devices], What.NEAR: [request.near for request in guest.devices]}.get(what)
         yield from ((what, index) for index in range(len(guest.devices)) if (bound is None or bound[index] is not None) and kind.asks(what, index))
-    elif what is not What.GROUP and not (what is What.TEE and guest.tee is TeeKind.NONE) and kind.asks(what):
+    elif what is What.ISOLATION:
+        yield from ((what, number) for number, each in enumerate(Apart) if each in guest.isolation and kind.asks(what, number))
+    elif what is What.NUMA and guest.numa is not NumaRule.STRICT:
+        return
+    elif what not in (What.GROUP, What.SPREAD) and not (what is What.TEE and guest.tee is TeeKind.NONE) and kind.asks(what):
         yield what, -1
+
+
+def _without_rule(demand: Demand, rule: int) -> Demand:
+    found: Demand = {}
+    for kind, count in demand.items():
+        found = _added(found, replace(kind, rules=kind.rules - {rule}), count)
+    return found
 
 
 def _added(demand: Demand, kind: GuestKind, count: int) -> Demand:
