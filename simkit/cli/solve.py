@@ -94,7 +94,9 @@ def document(answer: Planned | Infeasible | Undecided, plans: Sequence[Plan]) ->
             because = [{"text": reason.text, "where": [str(place) for place in reason.places]} for reason in answer.because]
             relaxations = [{"text": relaxation.text, "cost": relaxation.cost} for relaxation in answer.relaxations]
             return {"answer": "infeasible", "plan": None, "plans": [], "because": because, "relaxations": relaxations, "reason": None}
-    return {"answer": "undecided", "plan": None, "plans": [], "because": [], "relaxations": [], "reason": answer.reason}
+    facts = [{"text": fact.text, "where": [str(place) for place in fact.places]} for fact in answer.facts]
+    cases = [{"if": case.if_, **document(case.answer, case.answer.plans if isinstance(case.answer, Planned) else ())} for case in answer.cases]
+    return {"answer": "undecided", "plan": None, "plans": [], "because": facts, "relaxations": [], "reason": answer.reason, "cases": cases}
 
 
 def describe(answer: Planned | Infeasible | Undecided, plans: Sequence[Plan]) -> str:
@@ -110,7 +112,13 @@ def describe(answer: Planned | Infeasible | Undecided, plans: Sequence[Plan]) ->
             else:
                 lines.append("no change that was tried makes it feasible")
             return "\n".join(lines)
-    return f"undecided: {answer.reason}"
+    lines = [f"undecided: {answer.reason}"]
+    facts = [fact.text + "".join(f"\n      {place}" for place in fact.places) for fact in answer.facts]
+    lines += ["what would decide it:", fold(facts)] if facts else []
+    for case in answer.cases:
+        told = describe(case.answer, case.answer.plans if isinstance(case.answer, Planned) else ())
+        lines += ["", f"if {case.if_}:", *(f"  {line}" for line in told.splitlines())]
+    return "\n".join(lines)
 
 
 def _ends(sentences: tuple[str, ...]) -> list[str]:

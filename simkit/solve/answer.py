@@ -48,9 +48,19 @@ class Infeasible:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Nobody knows: `reason` names the limit that was hit."""
+    """Nobody knows: `reason` names the limit that was hit, or says that facts are missing, which `facts` are; `cases` say what follows from either way."""
 
     reason: str
+    facts: tuple[Reason, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the answer is if something holds."""
+
+    if_: str
+    answer: Answer
 
 
 Answer = Planned | Infeasible | Undecided

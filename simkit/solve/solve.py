@@ -13,6 +13,7 @@ from simkit.solve.assignment import Assignment
 from simkit.solve.core import minimal_core
 from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime
 from simkit.solve.making import make, weighed
+from simkit.solve.open_facts import open_question
 from simkit.solve.problem import Problem, build
 from simkit.solve.reasons import reasons
 from simkit.solve.relax import relaxations
@@ -50,7 +51,8 @@ def _why_not(problem: Problem, seed: int, limit: float) -> Answer:
     if not proven:
         return Undecided(f"these cannot hold together, but CP-SAT's limit of {limit:g} was hit before the fewest were found: "
                          + "; ".join(reason.text for reason in told))
-    return Infeasible(told, relaxations(problem.asked, problem.facts, core, seed=seed))
+    refused = Infeasible(told, relaxations(problem.asked, problem.facts, core, seed=seed))
+    return open_question(problem, refused, lambda host: solve(problem.asked, host, seed=seed, limit=limit)) or refused
 
 
 def sound(problem: Problem, chosen: Assignment) -> Plan:

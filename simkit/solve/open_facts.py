@@ -1,0 +1,52 @@
+"""Does a refusal rest on facts that nobody knows? Then the answer is neither yes nor no: which facts, and what follows from each way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from simkit.model.address import Address
+from simkit.model.capabilities import Sriov
+from simkit.model.function import Function
+from simkit.model.group import Status
+from simkit.model.host import Host
+from simkit.model.unknown import is_known
+from simkit.solve.answer import Answer, Case, Infeasible, Planned, Reason, Undecided
+from simkit.solve.problem import Problem
+
+_SOME_VFS = Sriov(64, 64, 0, 1, 1)
+"""Stands, while asking whether it would matter, for virtual functions that nobody knows of. No plan is made with it."""
+
+
+def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host], Answer]) -> Undecided | None:
+    """The facts that decide, where with them one way there is a plan; None where there is none either way."""
+    grouping = problem.facts.grouping
+    if grouping.status is Status.AMBIGUOUS:
+        apart = _as_grouped(problem.host, grouping.finest)
+        answer = solve(apart)
+        if isinstance(answer, Planned):
+            facts = tuple(Reason(assumption.text, (assumption.place,)) for assumption in grouping.assumptions)
+            cases = (Case("all of these isolate", answer), Case("none of them does", refused))
+            return Undecided("it depends on how the kernel groups devices, and that on facts that are not known", facts, cases)
+    guessed = {function.address for function in _without_sriov(problem)}
+    if guessed:
+        host = problem.host.with_functions(*(replace(problem.host[address], sriov=_SOME_VFS) for address in sorted(guessed)))
+        if isinstance(solve(host), Planned):
+            facts = tuple(Reason(f"how many virtual functions {address} ({host[address].label}) has, and where: read its configuration space as root",
+                                 (host.where(f"{host[address].path}/sriov"),)) for address in sorted(guessed))
+            return Undecided("it depends on virtual functions of which the source does not tell", facts, (Case("there are none", refused),))
+    return None
+
+
+def _as_grouped(host: Host, groups: Sequence[Sequence[Address]]) -> Host:
+    """The host as if its kernel had reported these groups, numbered in their order."""
+    number = {address: at for at, group in enumerate(groups) for address in group}
+    return host.with_functions(*(replace(function, iommu_group=number.get(function.address)) for function in host.functions))
+
+
+def _without_sriov(problem: Problem) -> Iterator[Function]:
+    """Functions that a wish for virtual ones would take, if it were known that they have some."""
+    for request in {request for guest in problem.workload.guests for request in guest.devices if request.share.virtual}:
+        for function in problem.host.functions:
+            if request.fits(function) and not function.usage and not is_known(function.sriov):
+                yield function
