@@ -12,6 +12,7 @@ from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import minimal_core
 from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime
+from simkit.solve.host_changes import host_changes
 from simkit.solve.making import make, weighed
 from simkit.solve.open_facts import open_question
 from simkit.solve.problem import Problem, build
@@ -51,7 +52,8 @@ def _why_not(problem: Problem, seed: int, limit: float) -> Answer:
     if not proven:
         return Undecided(f"these cannot hold together, but CP-SAT's limit of {limit:g} was hit before the fewest were found: "
                          + "; ".join(reason.text for reason in told))
-    refused = Infeasible(told, relaxations(problem.asked, problem.facts, core, seed=seed))
+    changes = [*relaxations(problem.asked, problem.facts, core, seed=seed), *host_changes(problem, core, seed=seed)]
+    refused = Infeasible(told, tuple(sorted(changes, key=lambda change: change.cost)))
     return open_question(problem, refused, lambda host: solve(problem.asked, host, seed=seed, limit=limit)) or refused
 
 

@@ -1,10 +1,16 @@
 """What would help: found even where many guests must go, the smallest of its kind, and within bounds of work that are counted."""
 
+from dataclasses import replace
+
 import pytest
 
 from simkit.formats.native.workload import load_workload
 from simkit.formats.source import open_host, open_workload
+from simkit.model.address import Address
+from simkit.model.capabilities import Acs, AcsBits, PortType
+from simkit.model.unknown import UNKNOWN
 from simkit.model.workload import Workload
+from simkit.semantics.what_if import what_if
 from simkit.solve import relax
 from simkit.solve.answer import Infeasible, Planned
 from simkit.solve.problem import build
@@ -54,3 +60,40 @@ def test_two_hundred_guests_are_told_what_is_too_many() -> None:
     assert isinstance(answer, Infeasible)
     assert len(answer.because) == 193
     assert answer.because[-1].text == "g192 asks for 2 CPUs; hgx-h100 has 384, handed out in whole cores of 2"
+
+
+def hgx_with(control: AcsBits | None):
+    """The shipped host with ACS off at every port, or (None) without ACS at its root ports; groups made anew."""
+    host = open_host("hgx-h100")
+    changed = []
+    for function in host.functions:
+        acs = function.acs
+        if control is None and function.port_type is PortType.ROOT_PORT:
+            acs = None
+        elif control is not None and isinstance(acs, Acs):
+            acs = replace(acs, control=control)
+        changed.append(replace(function, acs=acs, iommu_group=UNKNOWN))
+    return host.with_functions(*changed)
+
+
+def test_acs_bits_that_would_help_are_told_with_the_fewest_ports() -> None:
+    host = hgx_with(AcsBits.NONE)
+    answer = solve(open_workload("two-guests"), host)
+    assert isinstance(answer, Infeasible)
+    (told,) = [relaxation.text for relaxation in answer.relaxations if relaxation.text.startswith("ACS")]
+    assert told.startswith("ACS SV, RR, CR, UF on at 0000:c0:01.1 and 0000:c2:03.0")
+    on = what_if(host, acs={Address.parse(port): AcsBits(0x1D) for port in ("0000:c0:01.1", "0000:c2:03.0")})
+    assert isinstance(solve(open_workload("two-guests"), on), Planned)
+    for port in ("0000:c0:01.1", "0000:c2:03.0"):
+        assert isinstance(solve(open_workload("two-guests"), what_if(host, acs={Address.parse(port): AcsBits(0x1D)})), Infeasible)
+
+
+def test_a_firmware_switch_that_would_help_is_told() -> None:
+    answer = solve(open_workload("two-guests"), hgx_with(None))
+    assert isinstance(answer, Infeasible)
+    assert any("firmware's switch for ACS on" in relaxation.text for relaxation in answer.relaxations)
+
+
+def test_the_host_is_left_alone_where_it_is_not_at_fault() -> None:
+    """Nine GPUs of eight: no switch makes a ninth."""
+    assert not [text for text in offered(open_workload("three-guests"), "hgx-h100") if "ACS" in text or "firmware" in text]
