@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from simkit.errors import InputError
@@ -63,11 +63,30 @@ class CpuSet:
 
 
 @dataclass(frozen=True, slots=True)
+class HugePages:
+    """A node's pool of huge pages of one size: how many there are (`nr_hugepages`) and how many of them nobody has taken (`free_hugepages`)."""
+
+    size_bytes: int
+    total: int | Unknown = UNKNOWN
+    free: int | Unknown = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
 class NumaNode:
-    """One NUMA node; `distances` are the SLIT row, by node number of the host's nodes in their order."""
+    """One NUMA node; `distances` are the SLIT row, by node number of the host's nodes in their order.
+
+    `hugepages` are its pools, smallest pages first; a size that is not among them is none that the kernel has.
+    """
 
     id: int
     cpus: CpuSet | Unknown = UNKNOWN
     memory_bytes: int | Unknown = UNKNOWN
     socket: int | Unknown = UNKNOWN
     distances: tuple[int, ...] | Unknown = UNKNOWN
+    hugepages: tuple[HugePages, ...] | Unknown = field(default=UNKNOWN, repr=False)
+
+    def pool(self, size_bytes: int) -> HugePages | None | Unknown:
+        """Its pool of pages of a size; None where the kernel has no pages of that size."""
+        if isinstance(self.hugepages, Unknown):
+            return self.hugepages
+        return next((pool for pool in self.hugepages if pool.size_bytes == size_bytes), None)

@@ -12,7 +12,7 @@ from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Egress, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
-from simkit.model.numa import CpuSet, NumaNode
+from simkit.model.numa import CpuSet, HugePages, NumaNode
 from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
 from simkit.model.scope import IdRange, IommuScope, MadeBus, ScopePath
 from simkit.model.unknown import UNKNOWN
@@ -42,6 +42,8 @@ _bars = st.lists(
 _range = st.tuples(st.integers(0, 1 << 45), st.integers(0, 1 << 40)).map(lambda pair: AddressRange(pair[0], sum(pair)))
 _step = st.integers(20, 50).map(lambda step: 1 << step)
 _resizable = st.builds(ResizableBar, st.integers(0, 5), st.lists(_step, max_size=3).map(tuple), _or_unknown(_step))
+_counts = st.integers(0, 999).flatmap(lambda total: st.tuples(_or_unknown(st.just(total)), _or_unknown(st.integers(0, total))))
+_pools = st.dictionaries(st.integers(16, 34), _counts, max_size=2).map(lambda found: tuple(HugePages(1 << step, *found[step]) for step in sorted(found)))
 _facts: dict[str, st.SearchStrategy[Any]] = {
     "vendor_id": _or_unknown(_short),
     "device_id": _or_unknown(_short),
@@ -101,6 +103,7 @@ def hosts(draw: Callable[[st.SearchStrategy[Any]], Any], *, max_functions: int =
             draw(_or_unknown(st.integers(0, 1 << 42))),
             draw(_or_unknown(st.integers(0, 3))),
             draw(_or_unknown(st.lists(st.integers(10, 40), max_size=3).map(tuple))),
+            draw(_or_unknown(_pools)),
         )
         for number in range(draw(st.integers(0, 2)))
     )

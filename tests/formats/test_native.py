@@ -15,7 +15,9 @@ from simkit.formats.native.plan import dump_plan, load_plan
 from simkit.formats.native.policy import dump_policy, load_policy
 from simkit.formats.native.workload import dump_workload, load_workload
 from simkit.formats.source import open_host, open_policy, open_workload, shipped
+from simkit.model.numa import HugePages
 from simkit.plan.plan import with_steps
+from simkit.semantics.fingerprint import fingerprint
 from simkit.testing.hosts import hosts
 from simkit.testing.small_node import small_plan
 
@@ -196,6 +198,23 @@ def test_numbers_are_written_as_a_machine_writes_them(given: str, words: str) ->
 def test_a_numa_node_twice_is_named_with_both_lines() -> None:
     with pytest.raises(MalformedDocument, match=r"h.yaml:5: .*NUMA node 3 is there twice, first in line 4"):
         load_host("simkit: host/1\nname: h\nnuma_nodes:\n  - {id: 3}\n  - {id: 3}\nfunctions: {}\n", source="h.yaml")
+
+
+def test_huge_pages_are_kept_by_size() -> None:
+    head = "simkit: host/1\nname: h\nnuma_nodes:\n  - id: 0\n    hugepages:\n"
+    host = load_host(head + "      - {size: 1 GiB, total: 64}\n      - {size: 2 MiB, total: 5, free: 5}\nfunctions: {}\n", source="h.yaml")
+    assert host.numa_nodes[0].hugepages == (HugePages(2 << 20, 5, 5), HugePages(1 << 30, 64))
+    assert load_host(dump_host(host), source="again") == host
+    wrong = "      - {size: 3 MiB, total: 1}\n      - {size: 2 MiB, total: 4, free: 5}\n      - {size: 2 MiB}\n      - {size: 2 MiB, free: -1}\nfunctions: {}\n"
+    with pytest.raises(MalformedDocument) as caught:
+        load_host(head + wrong, source="h.yaml")
+    assert [(fault.where, fault.what.split(" ")[0]) for fault in caught.value.faults] == [("h.yaml:6", "3"), ("h.yaml:6", "huge"), ("h.yaml:7", "5"), ("h.yaml:9", "free:")]
+
+
+def test_huge_pages_count_in_the_fingerprint_where_they_are_known() -> None:
+    text = "simkit: host/1\nname: h\nnuma_nodes:\n  - {{id: 0{}}}\nfunctions: {{}}\n"
+    hosts = [load_host(text.format(pools), source="h.yaml") for pools in ("", ", hugepages: []", ", hugepages: [{size: 2 MiB, total: 1}]", ", hugepages: [{size: 2 MiB, total: 2}]")]
+    assert len({fingerprint(host) for host in hosts}) == 3
 
 
 def test_reading_stops_at_the_thousandth_fault_and_at_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from simkit.formats.sysfs.files import FolderFiles, TarFiles
 from simkit.formats.sysfs.reader import capture_local, read
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Bar, BarKind, BusRange, Link, PortType, Sriov
-from simkit.model.numa import CpuSet, NumaNode
+from simkit.model.numa import CpuSet, HugePages, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.scope import MadeBus
 from simkit.model.unknown import Unknown, is_known
@@ -238,6 +238,19 @@ def test_platform(tmp_path):
     assert found.cpu == Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2)
     assert found.numa_nodes[0] == NumaNode(0, CpuSet.of(range(4)), 1 << 20, 0, (10, 32)) and found.numa_nodes[1] == NumaNode(1, CpuSet())
     assert found.tees == (Tee(TeeKind.SEV_SNP, 99),)
+
+
+def test_pools_of_huge_pages_by_node_and_size(tmp_path):
+    node = "sys/devices/system/node/node{}/hugepages/hugepages-{}kB/{}_hugepages"
+    found = host(tmp_path, {
+        node.format(0, 1048576, "nr"): b"16\n", node.format(0, 1048576, "free"): b"3\n", node.format(0, 2048, "nr"): b"0\n", node.format(0, 2048, "free"): b"0\n",
+        node.format(1, 2048, "nr"): b"5\n", node.format(1, 2048, "free"): b"9\n", node.format(1, 3, "nr"): b"5\n", node.format(1, 65536, "surplus"): b"5\n",
+        "sys/devices/system/node/node2/cpulist": b"0\n", "sys/devices/system/node/node3/hugepages": None}).numa_nodes
+    assert [each.hugepages for each in found] == [
+        (HugePages(2 << 20, 0, 0), HugePages(1 << 30, 16, 3)), (HugePages(2 << 20, 5), HugePages(64 << 20)), Unknown(), ()]
+    assert "changed" in found[1].hugepages[0].free.why and "folder" in found[2].hugepages.why
+    assert found[0].pool(1 << 30) == HugePages(1 << 30, 16, 3)
+    assert (found[3].pool(1 << 30), found[2].pool(1 << 30)) == (None, Unknown())
 
 
 @pytest.mark.parametrize(("entry", "kind"), [("dmar0", IommuKind.INTEL), ("smmu3.0x50000000", IommuKind.SMMU), ("", IommuKind.NONE), ("strange", Unknown())])

@@ -20,7 +20,7 @@ from simkit.model.address_space import AddressRange, BridgeWindows, ResizableBar
 from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange, DeviceControl, Egress, Link, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
-from simkit.model.numa import CpuSet, NumaNode
+from simkit.model.numa import CpuSet, HugePages, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
 from simkit.model.scope import IdRange, IommuScope, MadeBus
 from simkit.model.unknown import UNKNOWN, is_known
@@ -55,7 +55,8 @@ def whole_host() -> Host:
         Function(GPU, RootBus(0x10000, 1), 0x10DE, 0x2330, 0x030200, 0xA1, (0x10DE, 0x16C1), None, PortType.RC_ENDPOINT, False, None, None, **nothing,
                  bars=(), numa_node=0, iommu_group=8, driver="nvidia", reset_methods=("flr",)),
     )
-    nodes = (NumaNode(0, CpuSet.of(range(4)), 512 << 30, 0, (10, 21)), NumaNode(1, CpuSet.of([4, 5, 6, 7]), 256 << 30, 1, (21, 10)))
+    pools = (HugePages(2 << 20, 1024, 1000), HugePages(1 << 30, 64, 0))
+    nodes = (NumaNode(0, CpuSet.of(range(4)), 512 << 30, 0, (10, 21), pools), NumaNode(1, CpuSet.of([4, 5, 6, 7]), 256 << 30, 1, (21, 10), ()))
     return Host("whole", functions, nodes, Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 509),),
                 kernel="6.8.0-45-generic", cmdline="root=/dev/sda iommu=pt", made_buses=(MadeBus(RootBus(0x10000, 1), OLD),),
                 iommu_scopes=(IommuScope(IommuKind.AMD, 0, ids=(IdRange(0, 0x1FFF), IdRange(0x1910, 0x191F, 0x1900))), IommuScope(IommuKind.AMD, 1)))

@@ -12,6 +12,7 @@ from simkit.errors import InconsistentHost
 from simkit.formats.native import values
 from simkit.formats.native.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.native.emit import Hex, json_text, to_yaml
+from simkit.formats.native.hugepages import pool_document, pools
 from simkit.formats.native.peer_link import link_document, peer_link
 from simkit.formats.native.scope import iommu_scope, made_bus, made_document, scope_document
 from simkit.formats.native.space import bar, bar_document, egress, egress_document, resizable_bar, resizable_document, windows, windows_document
@@ -110,6 +111,7 @@ def _numa_node(node: Node, path: str, context: Context) -> NumaNode:
         fields.take("memory", values.size, UNKNOWN),
         fields.take("socket", values.whole(0, 65535), UNKNOWN),
         fields.take("distances", listed(values.whole(0, 65535)), UNKNOWN),
+        fields.take("hugepages", pools, UNKNOWN),
     )
     fields.done()
     return found
@@ -279,7 +281,12 @@ def host_document(host: Host) -> dict[str, Any]:
         unknown=reasons(host) or UNKNOWN,
         numa_nodes=[
             _kept(
-                id=node.id, cpus=_as(node.cpus, str), memory=_as(node.memory_bytes, values.size_text), socket=node.socket, distances=_as(node.distances, list)
+                id=node.id,
+                cpus=_as(node.cpus, str),
+                memory=_as(node.memory_bytes, values.size_text),
+                socket=node.socket,
+                distances=_as(node.distances, list),
+                hugepages=_as(node.hugepages, lambda found: [pool_document(pool) for pool in found]),
             )
             for node in host.numa_nodes
         ],

@@ -6,13 +6,14 @@ import re
 
 from simkit.errors import InputError
 from simkit.formats.sysfs.files import Files, text_of
-from simkit.model.numa import CpuSet, NumaNode
+from simkit.model.numa import CpuSet, HugePages, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Tee, TeeKind
-from simkit.model.unknown import UNKNOWN, Unknown
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 _NODES = "sys/devices/system/node"
 _CPUS = "sys/devices/system/cpu"
 _CPUINFO_BYTES = 1 << 16
+_LEAST_PAGE = 4096
 _X86 = ("GenuineIntel", "AuthenticAMD", "HygonGenuine", "CentaurHauls", "Shanghai")
 _ASIDS = ((TeeKind.SEV_SNP, "sev_es"), (TeeKind.TDX, "tdx"))
 
@@ -68,7 +69,20 @@ def _node(files: Files, number: int) -> NumaNode:
     missing = Unknown("sysfs has no such attribute for the node")
     known = bool(distances) and all(text.isascii() and text.isdecimal() and len(text) < 6 for text in distances)
     return NumaNode(number, cpus if cpus is not None else missing, int(memory[1]) << 10 if memory else missing, socket,
-                    tuple(int(text) for text in distances) if known else missing)
+                    tuple(int(text) for text in distances) if known else missing, _hugepages(files, f"{folder}/hugepages"))
+
+
+def _hugepages(files: Files, folder: str) -> tuple[HugePages, ...] | Unknown:
+    """A folder for each size that the kernel has (`hugetlb_register_node`, mm/hugetlb.c); no folder around them: a kernel or a copy without."""
+    sizes = sorted(int(entry[10:-2]) << 10 for entry in files.listdir(folder) if re.fullmatch(r"hugepages-[1-9]\d{0,11}kB", entry, re.ASCII))
+    pools = tuple(_pool(files, f"{folder}/hugepages-{size >> 10}kB", size) for size in sizes if size >= _LEAST_PAGE and not size & (size - 1))
+    return pools if files.realpath(folder) is not None else Unknown("sysfs has no such folder for the node")
+
+
+def _pool(files: Files, folder: str, size: int) -> HugePages:
+    total, free = (_number((text_of(files, f"{folder}/{name}_hugepages") or "").strip()) for name in ("nr", "free"))
+    torn = is_known(total) and is_known(free) and free > total
+    return HugePages(size, total, Unknown("read while the pool changed") if torn else free)
 
 
 def nearest(files: Files, folder: str, nodes: tuple[NumaNode, ...]) -> int | None:

@@ -100,6 +100,10 @@ platform() {
     names sys/devices/system/node
     for entry in sys/devices/system/node/node[0-9]*; do
         for attribute in cpulist cpumap meminfo distance; do table "$entry/$attribute"; done
+        names "$entry/hugepages"
+        for pool in "$entry"/hugepages/hugepages-*kB; do
+            for attribute in nr_hugepages free_hugepages; do text "$pool/$attribute"; done
+        done
     done
     names sys/devices/system/cpu
     for entry in sys/devices/system/cpu/cpu[0-9]*; do

@@ -179,6 +179,14 @@ class _Writer:
             self._text(f"{folder}/meminfo", f"Node {node.id} MemTotal:       {node.memory_bytes >> 10} kB\n")
         if is_known(node.distances):
             self._text(f"{folder}/distance", f"{' '.join(map(str, node.distances))}\n")
+        if is_known(node.hugepages):
+            (self.folder / folder / "hugepages").mkdir()
+        for pool in known_or(node.hugepages, ()):
+            place = f"{folder}/hugepages/hugepages-{pool.size_bytes >> 10}kB"
+            (self.folder / place).mkdir(parents=True)
+            for name, count in (("nr", pool.total), ("free", pool.free)):
+                if is_known(count):
+                    self._text(f"{place}/{name}_hugepages", f"{count}\n")
 
     def _platform(self) -> None:
         host, cpu = self.host, self.host.cpu
