@@ -31,7 +31,8 @@ _ASSUMPTIONS = 12
 def nccl(*, subject: str, guest: str | None, assignments: tuple[str, ...], reader: str | None, output: str) -> None:
     """What NCCL will conclude: paths and bandwidths between GPUs and to network ports, P2P, GPUDirect RDMA.
 
-    Of NCCL's own XML what it will conclude with NCCL_TOPO_FILE, of any other HOST and of a plan's guests what it will find out by itself. These are
+    Of NCCL's own XML what it will conclude with NCCL_TOPO_FILE, of any other HOST what it will find out by itself, of a plan's guests both: by itself,
+    and with the file that `simkit render --to nccl` makes. These are
     NCCL's rules (2.30.7), no measurement: `simkit route` tells what the hardware does with a request. What the source does not say (port speeds, say)
     is taken as is usual, and told.
 
@@ -48,27 +49,29 @@ def nccl(*, subject: str, guest: str | None, assignments: tuple[str, ...], reade
 
     environment = Environment.of(assignments)
     found = open_for_nccl(subject, reader=reader)
-    for number, (name, answer) in enumerate(_answers(found, guest, environment)):
+    for number, (name, answer, told) in enumerate(_answers(found, guest, environment)):
         if output == "json":
-            print_json(documents.nccl(answer, name))
+            print_json(documents.nccl(answer, name) | ({"with_file": documents.nccl(told)} if told is not None else {}))
         else:
             click.echo(("\n" if number else "") + _text(answer, name or subject, assignments))
+            if told is not None:
+                click.echo("\n" + _text(told, f"{name} with the file of `simkit render --to nccl`", assignments))
 
 
-def _answers(found: Plan | Host | NcclTopology, guest: str | None, environment: Environment) -> Iterator[tuple[str | None, NcclAnswer]]:
-    from simkit.semantics.nccl.predict import predict, predict_guest
+def _answers(found: Plan | Host | NcclTopology, guest: str | None, environment: Environment) -> Iterator[tuple[str | None, NcclAnswer, NcclAnswer | None]]:
+    from simkit.semantics.nccl.predict import predict, predict_guest, predict_with_file
 
     if not isinstance(found, Plan):
         if guest is not None:
             raise InputError("--guest is for plans, and this is none", remedy="leave it out, or give a plan")
-        yield None, predict(found, environment)
+        yield None, predict(found, environment), None
         return
     chosen = [one for one in found.guests if guest in (None, one.name)]
     if not chosen:
         names = ", ".join(one.name for one in found.guests)
         raise UnknownName(f"the plan has no guest {guest!r}" if guest else "the plan has no guests", remedy=f"it has {names}" if names else "")
     for one in chosen:
-        yield one.name, predict_guest(found.host, one, environment)
+        yield one.name, predict_guest(found.host, one, environment), predict_with_file(found.host, one, environment)
 
 
 def _text(answer: NcclAnswer, name: str, assignments: tuple[str, ...]) -> str:

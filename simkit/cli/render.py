@@ -9,11 +9,14 @@ import click
 from simkit.cli.options import Word, output_format, plan_argument
 from simkit.cli.output import print_json
 from simkit.formats.guest.render import TARGETS
+from simkit.model.plan import Plan
+
+NCCL = "nccl"
 
 
 @click.command()
 @plan_argument
-@click.option("--to", "target", type=Word(TARGETS), required=True, help="For which program.")
+@click.option("--to", "target", type=Word([*TARGETS, NCCL]), required=True, help="For which program.")
 @click.option("--guest", metavar="NAME", help="One guest; all of them if left out.")
 @click.option("-o", "--output", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder instead of standard output.")
 @output_format()
@@ -23,13 +26,15 @@ def render(*, plan: str, target: str, guest: str | None, folder: Path | None, ou
     \b
     simkit render plan.json --to qemu --guest train
     simkit render plan.json --to kata -o out/
+    simkit render plan.json --to nccl --guest train > topo.xml
 
     Exit status: 0 rendered, 2 bad input.
     """
     from simkit.formats.guest.render import artefacts
     from simkit.formats.source import open_plan
 
-    files = artefacts(open_plan(plan), target, guest=guest)
+    found = open_plan(plan)
+    files = nccl_files(found, guest) if target == NCCL else artefacts(found, target, guest=guest)
     if folder is not None:
         write(files, folder)
         click.echo("\n".join(str(folder / name) for name in files))
@@ -40,6 +45,19 @@ def render(*, plan: str, target: str, guest: str | None, folder: Path | None, ou
             if len(files) > 1:
                 click.echo(f"# ---- {name}")
             click.echo(text, nl=not text.endswith("\n"))
+
+
+def nccl_files(plan: Plan, guest: str | None) -> dict[str, str]:
+    """NCCL's topology files, by guest; they rest on what ACS lets through, so they are made here and not by a writer of files alone."""
+    from simkit.formats.guest import nccl
+    from simkit.formats.guest.render import chosen
+    from simkit.semantics.nccl.guest_file import guest_file
+
+    files = {}
+    for each in chosen(plan, guest):
+        made = guest_file(plan.host, each)
+        files[f"{each.name}.nccl.xml"] = nccl.render(made.topology, each, made.notes)
+    return files
 
 
 def write(files: dict[str, str], folder: Path) -> None:

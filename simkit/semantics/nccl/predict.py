@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from simkit.errors import InputError
 from simkit.model.address import Address
 from simkit.model.function import Kind
@@ -13,6 +15,7 @@ from simkit.semantics.guest_view import guest_view
 from simkit.semantics.nccl.complete import complete
 from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.environment import Environment
+from simkit.semantics.nccl.guest_file import guest_file
 from simkit.semantics.nccl.sysfs_view import sysfs_view
 
 _DEFAULT = Environment()
@@ -30,6 +33,13 @@ def predict(subject: NcclTopology | Host, environment: Environment = _DEFAULT) -
 def predict_guest(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
     """What NCCL in a guest concludes from the guest's own tree, without a topology file; addresses are the guest's, as firmware would number them."""
     return predict(guest_view(host, guest), environment)
+
+
+def predict_with_file(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
+    """The same with the file that `simkit render --to nccl` writes for the guest."""
+    made = guest_file(host, guest)
+    answer = conclude(complete(made.topology), environment)
+    return replace(answer, assumed=(*answer.assumed, *made.notes))
 
 
 def between(host: Host, a: Address, b: Address) -> GpuPath | NetPath | None:

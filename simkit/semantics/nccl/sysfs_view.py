@@ -8,6 +8,7 @@ from simkit.errors import InputError
 from simkit.model.function import Function, Kind
 from simkit.model.host import Host
 from simkit.model.nccl_topology import NcclCpu, NcclGpu, NcclNet, NcclNic, NcclPci, NcclTopology
+from simkit.model.platform import Cpu
 from simkit.model.unknown import UNKNOWN, Unknown, is_known, known_or
 from simkit.semantics.nccl.devices import AMAZON, MELLANOX, NVIDIA
 from simkit.semantics.nccl.sysfs_links import C2C_ASSUMED, beside, link_of
@@ -70,8 +71,8 @@ class _View:
     def _ports(self) -> list[Function]:
         """One a NIC with RDMA, in the order of addresses; where none has it, all NICs as sockets."""
         every = [function for function in self.host.of_kind(Kind.NIC) if not function.is_vf]
-        found = [function for function in every if _has_rdma(function)]
-        passed = [str(function.address) for function in every if found and not _has_rdma(function)]
+        found = [function for function in every if has_rdma(function)]
+        passed = [str(function.address) for function in every if found and not has_rdma(function)]
         if passed:
             self.assumed.append(f"NICs that are neither NVIDIA's nor Amazon's are taken to have no RDMA, NCCL passes them over: {', '.join(passed)}")
         if every and not found:
@@ -112,8 +113,7 @@ class _View:
 
     def _cpu(self, number: int, children: list[NcclPci]) -> NcclCpu:
         cpu = self.host.cpu
-        arch = _ARCH.get(cpu.arch, cpu.arch) if is_known(cpu.arch) else cpu.arch
-        return NcclCpu(number, 0, arch, cpu.vendor, cpu.family, cpu.model, tuple(children))
+        return NcclCpu(number, 0, nccl_arch(cpu), cpu.vendor, cpu.family, cpu.model, tuple(children))
 
     def _pci(self, node: _Node) -> NcclPci:
         function = node.function
@@ -121,7 +121,7 @@ class _View:
         subsystem = function.subsystem if is_known(function.subsystem) and function.subsystem is not None else (0, 0)
         return NcclPci(
             function.address,
-            _class(function),
+            nccl_class(function),
             (known_or(function.vendor_id, 0), known_or(function.device_id, 0), *subsystem),
             speed,
             width,
@@ -147,10 +147,17 @@ def _insert(nodes: list[_Node], node: _Node, *, in_order: bool) -> None:
     nodes.insert(next(later, len(nodes)) if in_order else len(nodes), node)
 
 
-def _class(function: Function) -> str | Unknown:
+def nccl_arch(cpu: Cpu) -> str | Unknown:
+    """`arch` as NCCL names it."""
+    return _ARCH.get(cpu.arch, cpu.arch) if is_known(cpu.arch) else cpu.arch
+
+
+def nccl_class(function: Function) -> str | Unknown:
+    """`class` as NCCL writes it."""
     return f"0x{function.class_code:06x}" if is_known(function.class_code) else UNKNOWN
 
 
-def _has_rdma(function: Function) -> bool:
+def has_rdma(function: Function) -> bool:
+    """Whether NCCL's plugin for verbs would offer it, as far as vendor and class tell."""
     fabric = is_known(function.class_code) and function.class_code >> 8 in _FABRIC_CLASSES
     return fabric or not is_known(function.vendor_id) or function.vendor_id in (MELLANOX, AMAZON)
