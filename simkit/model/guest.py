@@ -77,7 +77,8 @@ class GuestPlan:
     """Everything decided for one guest.
 
     `nodes[*].cpus` are host CPUs, in the order of the guest's vCPUs. `held` are functions that are bound to vfio-pci for the guest, since
-    they share an IOMMU group with one of its devices, and not attached to it: they have no port. `hugepage_bytes`: see `GuestRequest`.
+    they share an IOMMU group with one of its devices, and not attached to it: they have no port. `hugepage_bytes`: see `GuestRequest`. `mmio64_mib` is the
+    64-bit window that firmware must be asked for (OVMF's `X-PciMmio64Mb`), 0 where what it makes by itself will do; None: not known.
     """
 
     name: str
@@ -91,6 +92,7 @@ class GuestPlan:
     because: tuple[str, ...] = ()
     held: tuple[GuestDevice, ...] = ()
     hugepage_bytes: int | None = None
+    mmio64_mib: int | None = None
 
     @property
     def bound(self) -> tuple[GuestDevice, ...]:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simkit.model.address import Address
-from simkit.model.capabilities import Bar, Sriov
-from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
+from simkit.model.capabilities import Bar
+from simkit.model.guest import GuestPlan, GuestPortKind
+from simkit.model.guest_bars import are_sized, bars_of
 from simkit.model.host import Host
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import Unknown, is_known
@@ -76,6 +77,12 @@ class GuestSpace:
         return self.mmio64_bytes // MIB
 
 
+def mmio64_mib(host: Host, guest: GuestPlan) -> int | None:
+    """What a plan says of the 64-bit window (`GuestPlan.mmio64_mib`): for the devices whose BARs are known; None where that is none of them."""
+    space = guest_space(host, guest)
+    return None if guest.devices and len(space.missing) == len(guest.devices) else space.mmio64_mib
+
+
 def guest_space(host: Host, guest: GuestPlan, *, firmware: Firmware = Firmware.OVMF, phys_bits: int | None = None) -> GuestSpace:
     """The address space that `guest` needs on `host`.
 
@@ -105,24 +112,14 @@ def _bars(host: Host, guest: GuestPlan) -> tuple[dict[str, list[Bar]], tuple[Mis
     found: dict[str, list[Bar]] = {}
     missing = []
     for device in guest.devices:
-        path, bars = _of_device(host, device)
+        path, bars = bars_of(host, device)
         if not is_known(bars):
             missing.append(Missing(device.address, path, bars.why))
             continue
-        if any(not is_known(bar.size_bytes) for bar in bars):
+        if not are_sized(bars):
             missing.append(Missing(device.address, path, "the source has addresses of BARs, not sizes"))
         found.setdefault(device.port, []).extend(bars)
     return found, tuple(missing)
-
-
-def _of_device(host: Host, device: GuestDevice) -> tuple[str, tuple[Bar, ...] | Unknown]:
-    """A virtual function has no BARs of its own in config space; where it exists, the kernel tells them (`pci_iov_add_virtfn`)."""
-    if device.vf_of is None or device.address in host:
-        return f"functions/{device.address}/bars", host[device.address].bars
-    physical, path = host[device.vf_of], f"functions/{device.vf_of}/sriov"
-    if isinstance(physical.sriov, Sriov) and is_known(physical.sriov.vf_bars):
-        return path, physical.sriov.vf_bars
-    return path, Unknown(f"virtual function {device.vf_index} of {device.vf_of} does not exist yet, and its BARs are not known")
 
 
 def _vectors(host: Host, guest: GuestPlan) -> int | Unknown:

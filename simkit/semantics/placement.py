@@ -17,6 +17,7 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Share
 from simkit.semantics.gpu_profiles import mig_profiles, most_vgpus
 from simkit.semantics.groups import groups
+from simkit.semantics.guest_space import mmio64_mib
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_apart import check_apart
@@ -37,7 +38,7 @@ def check(plan: Plan) -> tuple[str, ...]:
         return tuple(faults)
     faults += [*_instances(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
     for guest in plan.guests:
-        faults += [*_served(plan, guest), *_companions(plan, guest), *check_tree(plan.host, guest)]
+        faults += [*_served(plan, guest), *_companions(plan, guest), *(check_tree(plan.host, guest) or _window(plan, guest))]
     faults += [*check_apart(plan)]
     return tuple(faults)
 
@@ -160,6 +161,15 @@ def _companions(plan: Plan, guest: GuestPlan) -> Iterator[str]:
             yield f"{device.address} comes along and is attached to {guest.name}, which is to leave such functions"
         if device.companion_of is not None and wanted is Companions.PORT and kinds.get(device.port) is GuestPortKind.BRIDGE:
             yield f"{device.address} of {guest.name} is on a bridge, and is to have a port of its own"
+
+
+def _window(plan: Plan, guest: GuestPlan) -> tuple[str, ...]:
+    """Too small a 64-bit window leaves devices without addresses; the plan's is to be the one that its tree and devices need."""
+    needed = mmio64_mib(plan.host, guest)
+    if guest.mmio64_mib == needed:
+        return ()
+    said, due = (f"{size} MiB" if size is not None else "unknown" for size in (guest.mmio64_mib, needed))
+    return (f"{guest.name}: the 64-bit window to ask of firmware is {due}, the plan says {said}",)
 
 
 def _tees(plan: Plan) -> Iterator[str]:

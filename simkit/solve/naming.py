@@ -11,6 +11,7 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Companions
 from simkit.semantics.gpu_profiles import mig_profiles
 from simkit.semantics.gpu_profiles import place as place_instances
+from simkit.semantics.guest_space import mmio64_mib
 from simkit.semantics.sriov import vf_address
 from simkit.solve.assignment import Assignment
 from simkit.solve.because import because
@@ -35,7 +36,8 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
         ports, placed = tree(problem.facts, guest.topology, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
         made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name],
                               held=held, hugepage_bytes=guest.hugepage_bytes))
-    made = [replace(guest, devices=tuple(_started(problem, made, device) for device in guest.devices)) for guest in made]
+    made = [replace(guest, devices=tuple(_started(problem, made, device) for device in guest.devices), mmio64_mib=mmio64_mib(problem.host, guest))
+            for guest in made]
     owners = {device.address: guest.name for guest in made for device in guest.bound}
     return tuple(because(problem, plan, owners, served[plan.name]) for plan in made)
 

@@ -79,7 +79,7 @@ def train() -> GuestPlan:
             chassis += 1
     nodes = tuple(GuestNode(node, node, CpuSet.of(range(48 * node, 48 * node + 16)), 128 * GIB) for node in (0, 1))
     return GuestPlan("train", TeeKind.SEV_SNP, Topology.REPLICATE, 32, 256 * GIB, tuple(ports), tuple(devices), nodes,
-                     ("every two of its GPUs are PXB or nearer",))
+                     ("every two of its GPUs are PXB or nearer",), mmio64_mib=1 << 20)
 
 
 def infer() -> GuestPlan:
@@ -87,7 +87,7 @@ def infer() -> GuestPlan:
     ports = (GuestPort("rp0", GuestPortKind.ROOT, None, 7, 1, 1, None, at("0001:40:01.0")),
              GuestPort("rp1", GuestPortKind.ROOT, None, 8, 2, 1, None, at("0001:40:01.0")))
     devices = (GuestDevice(at("0001:47:00.0"), "rp0", 0, 54), GuestDevice(at("0001:48:00.1"), "rp1", 0, None, at("0001:48:00.0"), 0))
-    return GuestPlan("infer", TeeKind.NONE, Topology.FLATTEN, 8, 64 * GIB, ports, devices, (GuestNode(0, 1, CpuSet.of(range(64, 72)), 64 * GIB),))
+    return GuestPlan("infer", TeeKind.NONE, Topology.FLATTEN, 8, 64 * GIB, ports, devices, (GuestNode(0, 1, CpuSet.of(range(64, 72)), 64 * GIB),), mmio64_mib=256 << 10)
 
 
 _RUN_TIME = "a run-time write, gone after a reboot"
@@ -144,7 +144,7 @@ def rendering() -> GuestPlan:
     devices += [GuestDevice(at(f"0000:{0x10 + card:02x}:00.{number}"), "br0", 1 + index, 20 + card, companion_of=at(f"0000:{0x10 + card:02x}:00.0"))
                 for index, (card, number) in enumerate(companions)]
     return GuestPlan("render", TeeKind.SEV_SNP, Topology.FLATTEN, 16, 64 * GIB, tuple(ports), tuple(sorted(devices, key=lambda device: device.address)),
-                     (GuestNode(0, 0, CpuSet.of(range(16)), 64 * GIB),))
+                     (GuestNode(0, 0, CpuSet.of(range(16)), 64 * GIB),), mmio64_mib=2 << 20)
 
 
 def eight_cards() -> Plan:

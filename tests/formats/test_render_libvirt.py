@@ -111,6 +111,10 @@ def test_what_libvirt_has_no_element_for_is_handed_to_qemu() -> None:
     words = [each.get("value") for each in domain.iterfind(f"{space}commandline/{space}arg")]
     assert words == ["-fw_cfg", "name=opt/ovmf/X-PciMmio64Mb,string=2097152"]
     assert not list(read(libvirt.render(worlds.two_guests(), worlds.infer())).iterfind(f"{space}override"))
+    without = libvirt.render(worlds.two_guests(), replace(worlds.infer(), mmio64_mib=None))
+    assert "64-bit window must be is not known: the BARs of 0001:48:00.1 are not known" in without
+    assert read(without).find("devices/controller[@model='pcie-root']/pcihole64") is None
+    assert not list(read(without).iterfind(f"{space}commandline"))
 
 
 def test_confidential_guests_say_so() -> None:

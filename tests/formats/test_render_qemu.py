@@ -24,8 +24,9 @@ from simkit.formats.guest import qemu
 from simkit.model.capabilities import Bar, BarKind
 from simkit.model.guest import GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan
-from simkit.model.unknown import UNKNOWN, Unknown
+from simkit.model.unknown import UNKNOWN
 from simkit.model.workload import Workload
+from simkit.semantics.guest_space import mmio64_mib
 
 PROGRAM = shutil.which("qemu-system-x86_64")
 real = pytest.mark.skipif(PROGRAM is None, reason="qemu-system-x86_64 is not installed")
@@ -203,35 +204,33 @@ def test_the_node_of_a_guest_is_its_own_number_not_the_hosts() -> None:
     assert "pxb-pcie,id=pxb1,bus=pcie.0,addr=0x6,bus_nr=32" in option(qemu.arguments(plan, elsewhere), "-device")
 
 
-def test_the_window_is_counted_from_the_bars() -> None:
-    """By hand: a GPU takes 128 GiB and 48 MiB, aligned to 128 GiB, so that two of them reach to 384 GiB at most."""
-    plan = worlds.two_guests()
-    window = guest_parts.window(plan, worlds.infer())
-    assert not isinstance(window, Unknown)
-    assert window.size_bytes == 256 << 30
-    window = guest_parts.window(plan, worlds.train())
-    assert not isinstance(window, Unknown)
-    assert window.size_bytes == 1024 << 30
-    assert "name=opt/ovmf/X-PciMmio64Mb,string=1048576" in option(qemu.arguments(plan, worlds.train()), "-fw_cfg")
-    nothing = replace(plan, host=plan.host.with_functions(*(replace(function, bars=UNKNOWN) for function in plan.host.functions)))
-    assert isinstance(guest_parts.window(nothing, worlds.train()), Unknown)
-    assert not option(qemu.arguments(nothing, worlds.train()), "-fw_cfg")
+def test_the_window_is_the_plans() -> None:
+    """The worlds' numbers are what their guests need: two GPUs take 384 GiB at most, eight 1 TiB, with nothing left for what OVMF keeps for hot-plug."""
+    for plan in (worlds.two_guests(), worlds.eight_cards()):
+        for guest in plan.guests:
+            assert guest.mmio64_mib == mmio64_mib(plan.host, guest)
+    plan, guest = worlds.two_guests(), worlds.train()
+    assert "name=opt/ovmf/X-PciMmio64Mb,string=1048576" in option(qemu.arguments(plan, guest), "-fw_cfg")
+    assert "q35-pcihost.pci-hole64-size=1048576M" in option(qemu.arguments(plan, guest), "-global")
+    assert "64-bit window for the devices' BARs (1024 GiB);" in qemu.render(plan, guest)
+    assert "(3000 MiB)" in qemu.render(plan, replace(guest, mmio64_mib=3000))
+
+
+def test_a_window_that_is_not_asked_for_is_said_where_it_is_missed() -> None:
+    plan, guest = worlds.two_guests(), worlds.train()
     one = replace(plan, host=plan.host.with_functions(replace(plan.host[worlds.at("0000:03:00.0")], bars=UNKNOWN)))
-    assert "without 0000:03:00.0, whose BARs are not known" in qemu.render(one, worlds.train())
-
-
-@given(st.lists(st.integers(20, 38), min_size=1, max_size=8))
-def test_the_window_holds_every_bar_and_is_a_power_of_two(exponents: list[int]) -> None:
-    plan, guest = worlds.eight_cards(), worlds.rendering()
-    gpus = [device.address for device in guest.devices if device.companion_of is None]
-    changed = [replace(plan.host[address], bars=(Bar(0, BarKind.MEM64, 1 << exponent, prefetchable=True),))
-               for address, exponent in zip(gpus, exponents, strict=False)]
-    window = guest_parts.window(replace(plan, host=plan.host.with_functions(*changed)), guest)
-    assert not isinstance(window, Unknown)
-    rest = (len(gpus) - len(changed)) * (128 << 30)
-    assert window.size_bytes & (window.size_bytes - 1) == 0
-    needed = sum(1 << exponent for exponent in exponents) + rest
-    assert needed < window.size_bytes <= 4 * (needed + guest_parts.OWN_DEVICES_BYTES)
+    assert "(1024 GiB; without 0000:03:00.0, whose BARs are not known)" in qemu.render(one, guest)
+    assert "(256 GiB; without 0001:48:00.1, whose BARs are not known)" in qemu.render(plan, worlds.infer())
+    unsized = replace(plan.host[worlds.at("0000:03:00.0")], bars=(Bar(0, BarKind.MEM64, UNKNOWN, prefetchable=True),))
+    assert "without 0000:03:00.0, whose" in qemu.render(replace(plan, host=plan.host.with_functions(unsized)), guest)
+    for host, size, said in ((plan.host, None, "# How large the guest's 64-bit window must be is not known: the plan was made without it; firmware's own may be too small."),
+                             (one.host, None, "is not known: the BARs of 0000:03:00.0 are not known; firmware's own may be too small."),
+                             (one.host, 0, "# The 64-bit window that firmware makes by itself will do; without 0000:03:00.0, whose BARs are not known."),
+                             (plan.host, 0, "# QEMU does not pin")):
+        changed, script = replace(plan, host=host), qemu.render(replace(plan, host=host), replace(guest, mmio64_mib=size))
+        assert not option(qemu.arguments(changed, replace(guest, mmio64_mib=size)), "-fw_cfg")
+        assert said in script
+    assert guest_parts.window_note(plan, replace(guest, mmio64_mib=0)) == ""
 
 
 def test_a_tree_that_is_none_is_refused_with_every_fault() -> None:

@@ -55,6 +55,8 @@ SPOILED = {
     "a virtual function that is another's": with_guest(SOUND, 1, devices=device(INFER, 1, vf_index=3)),
     "a physical function beside its virtual one": with_guest(SOUND, 0, devices=device(TRAIN, 1, address=INFER.devices[1].vf_of)),
     "a port that is not there": with_guest(SOUND, 1, devices=device(INFER, 0, port="rp9")),
+    "a 64-bit window that is too small": with_guest(SOUND, 0, mmio64_mib=(TRAIN.mmio64_mib or 0) // 2),
+    "no 64-bit window": with_guest(SOUND, 1, mmio64_mib=None),
     "another TEE": with_guest(SOUND, 1, tee=TeeKind.NONE),
     "less memory": with_guest(SOUND, 1, nodes=tuple(replace(node, memory_bytes=1 << 30) for node in INFER.nodes)),
     "CPUs of another guest": with_guest(SOUND, 1, nodes=tuple(replace(node, cpus=TRAIN.nodes[0].cpus, host_node=0) for node in INFER.nodes)),

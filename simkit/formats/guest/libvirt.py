@@ -15,7 +15,6 @@ from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
-from simkit.model.unknown import is_known
 
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 TDX_POLICY = 0x10000000
@@ -143,9 +142,8 @@ def _cpu(domain: ET.Element, plan: Plan, guest: GuestPlan) -> None:
 
 def _controllers(devices: ET.Element, plan: Plan, guest: GuestPlan, ports: tuple[GuestPort, ...], indexes: dict[str, int]) -> None:
     root = ET.SubElement(devices, "controller", {"type": "pci", "index": "0", "model": "pcie-root"})
-    window = guest_parts.window(plan, guest)
-    if is_known(window):
-        _text(root, "pcihole64", str(window.size_bytes // 1024), unit="KiB")
+    if guest.mmio64_mib:
+        _text(root, "pcihole64", str(guest.mmio64_mib << 10), unit="KiB")
     for port in ports:
         stands_for = guest_parts.mirrored(plan, port)
         _comment(devices, f"{port.id} {stands_for}")
@@ -205,15 +203,17 @@ def _launch_security(domain: ET.Element, guest: GuestPlan) -> None:
 
 def _beyond(domain: ET.Element, plan: Plan, guest: GuestPlan, names: dict[Address, str]) -> None:
     """What libvirt has no element for: NVIDIA's P2P approval cliques, and OVMF's window, whose fw_cfg name `sysinfo` refuses as reserved."""
-    cliques, window = tuple(_cliques(guest, names)), guest_parts.window(plan, guest)
-    if cliques or is_known(window):
+    cliques, note = tuple(_cliques(guest, names)), guest_parts.window_note(plan, guest)
+    if cliques or guest.mmio64_mib:
         domain.set("xmlns:qemu", QEMU_NAMESPACE)
         _comment(domain, "libvirt has no element for what follows, and marks the domain as tainted")
-    if is_known(window):
+    if note and not guest.mmio64_mib:
+        _comment(domain, note)
+    if guest.mmio64_mib:
         commandline = ET.SubElement(domain, "qemu:commandline")
-        _comment(commandline, "64-bit window for the devices' BARs, for OVMF, in MiB")
+        _comment(commandline, f"for OVMF, in MiB: {note}")
         ET.SubElement(commandline, "qemu:arg", {"value": "-fw_cfg"})
-        ET.SubElement(commandline, "qemu:arg", {"value": f"name=opt/ovmf/X-PciMmio64Mb,string={window.size_bytes // guest_parts.MIB}"})
+        ET.SubElement(commandline, "qemu:arg", {"value": f"name=opt/ovmf/X-PciMmio64Mb,string={guest.mmio64_mib}"})
     if cliques:
         override = ET.SubElement(domain, "qemu:override")
         for alias, clique in cliques:

@@ -9,18 +9,12 @@ from itertools import count
 
 from simkit.errors import Fault, InputError
 from simkit.model.address import Address
-from simkit.model.capabilities import BarKind
 from simkit.model.function import Function
 from simkit.model.guest import GuestDevice, GuestNode, GuestPlan, GuestPort, GuestPortKind
+from simkit.model.guest_bars import are_sized, bars_of
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
-from simkit.model.unknown import Unknown, is_known
 
-MIB = 1 << 20
-OWN_DEVICES_BYTES = 2 << 30
-"""Set aside in the 64-bit window for what is not known or not counted: the guest's virtio devices, virtual functions' BARs."""
-
-_BRIDGE_STEP = 1 << 20
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _ROOT_SLOTS = 31
 
@@ -155,49 +149,23 @@ def free_root_slot(guest: GuestPlan) -> int | None:
     return next((slot for slot in range(1, _ROOT_SLOTS) if slot not in taken), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """64-bit address space that a guest's devices take: `size_bytes` is a power of two; `unsized` are those whose BARs are not known."""
-
-    size_bytes: int
-    unsized: tuple[Address, ...]
+def unsized(plan: Plan, guest: GuestPlan) -> tuple[Address, ...]:
+    """The devices of which it is not known how large their BARs are: the plan's 64-bit window leaves them out."""
+    return tuple(device.address for device in guest.devices if not are_sized(bars_of(plan.host, device)[1]))
 
 
-def window(plan: Plan, guest: GuestPlan) -> Window | Unknown:
-    """How large the guest's 64-bit window must be for the BARs that are known.
-
-    Every BAR is aligned to its size (PCIe 6.0 §7.5.1.2.1), a bridge's window to its largest BAR and to 1 MiB (§7.5.1.3.10); the larger
-    go first, as firmware does. `OWN_DEVICES_BYTES` are added and the whole is rounded up to a power of two.
-    """
-    unsized = tuple(device.address for device in guest.devices if device.vf_of is None and not _sized(source(plan, device)))
-    direct = [device for device in guest.devices if device.vf_of is None and _sized(source(plan, device))]
-    if not direct:
-        return Unknown("the size of no device's BARs is known")
-    ordered_ports(guest)
-    size, _ = _below(plan, guest, None)
-    return Window(1 << (size + OWN_DEVICES_BYTES - 1).bit_length(), unsized)
-
-
-def _sized(function: Function) -> bool:
-    return is_known(function.bars) and all(is_known(bar.size_bytes) for bar in function.bars)
-
-
-def _below(plan: Plan, guest: GuestPlan, port: str | None) -> tuple[int, int]:
-    """Size and alignment of what lies below a port, None being the root complex."""
-    parts = [_below(plan, guest, below.id) for below in guest.ports if below.parent == port]
-    for device in guest.devices:
-        bars = source(plan, device).bars
-        if device.port == port and device.vf_of is None and is_known(bars):
-            sizes = [bar.size_bytes for bar in bars if bar.kind is BarKind.MEM64]
-            parts.extend((size, size) for size in sizes if is_known(size) and size)
-    end = 0
-    for size, alignment in sorted(parts, key=lambda part: (part[1], part[0]), reverse=True):
-        end = _up(end, alignment) + size
-    return _up(end, _BRIDGE_STEP), max((alignment for _, alignment in parts), default=1)
-
-
-def _up(value: int, step: int) -> int:
-    return -(-value // step) * step
+def window_note(plan: Plan, guest: GuestPlan) -> str:
+    """What is to be said of the plan's 64-bit window, as a sentence without its end; empty where there is none and none is missed."""
+    left_out = unsized(plan, guest)
+    names = ", ".join(map(str, left_out))
+    if guest.mmio64_mib is None:
+        why = f"the BARs of {names} are not known" if left_out else "the plan was made without it"
+        return f"how large the guest's 64-bit window must be is not known: {why}; firmware's own may be too small"
+    without = f"; without {names}, whose BARs are not known" if left_out else ""
+    if not guest.mmio64_mib:
+        return f"the 64-bit window that firmware makes by itself will do{without}" if without else ""
+    size = f"{guest.mmio64_mib >> 10} GiB" if guest.mmio64_mib % 1024 == 0 else f"{guest.mmio64_mib} MiB"
+    return f"64-bit window for the devices' BARs ({size}{without}); the guest's physical address bits must reach it"
 
 
 def on_bridge(guest: GuestPlan, device: GuestDevice) -> bool:

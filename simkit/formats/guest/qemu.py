@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simkit.formats.guest import parts as guest_parts
-from simkit.formats.guest.parts import MIB
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPort, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
-from simkit.model.unknown import is_known
 
 SNP_POLICY = 0x30000
 """SMT allowed, reserved bit set, no debugging (SEV-SNP firmware ABI, guest policy; Kata's `snp_guest_policy`)."""
@@ -76,7 +74,7 @@ def render(plan: Plan, guest: GuestPlan) -> str:
     variables = dict(option.variable for option in options if option.variable)
     headline = guest_parts.one_line(f"Guest {guest.name} of workload {plan.workload.name} on {plan.host.name}, as QEMU runs it.")
     lines = ["#!/bin/bash", f"# {headline}"]
-    lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), guest_parts.unchecked(guest), *_pinning(guest))]
+    lines += [f"# {guest_parts.one_line(text)}" for text in (*_requirements(guest), guest_parts.unchecked(guest), *_no_window(plan, guest), *_pinning(guest))]
     lines += ["# Arguments given to this script are appended: the guest's disk, kernel, network. Put devices on the root bus by name",
               f"# (bus=pcie.0,addr=N; {_free(guest)}), or QEMU may place them on another bus.", "set -euo pipefail"]
     lines += [f": \"${{{name}:={_in_quotes(default)}}}\"" for name, default in (("QEMU", "qemu-system-x86_64"), *variables.items())]
@@ -203,13 +201,16 @@ def _firmware(tee: TeeKind) -> Iterator[_Option]:
 
 
 def _window(plan: Plan, guest: GuestPlan) -> Iterator[_Option]:
-    window = guest_parts.window(plan, guest)
-    if not is_known(window):
-        return
-    left_out = f"; without {', '.join(map(str, window.unsized))}, whose BARs are not known" if window.unsized else ""
-    yield _Option("-global", f"q35-pcihost.pci-hole64-size={_size(window.size_bytes)}",
-                  f"64-bit window for the devices' BARs ({window.size_bytes >> 30} GiB{left_out}); the guest's physical address bits must reach it")
-    yield _Option("-fw_cfg", f"name=opt/ovmf/X-PciMmio64Mb,string={window.size_bytes // MIB}", "the same for OVMF, in MiB")
+    if guest.mmio64_mib:
+        yield _Option("-global", f"q35-pcihost.pci-hole64-size={guest.mmio64_mib}M", guest_parts.window_note(plan, guest))
+        yield _Option("-fw_cfg", f"name=opt/ovmf/X-PciMmio64Mb,string={guest.mmio64_mib}", "the same for OVMF, in MiB")
+
+
+def _no_window(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+    """For the script's head: why no window is asked for, where that is worth a word."""
+    note = guest_parts.window_note(plan, guest)
+    if note and not guest.mmio64_mib:
+        yield f"{note[0].upper()}{note[1:]}."
 
 
 def _port(plan: Plan, guest: GuestPlan, port: GuestPort) -> _Option:

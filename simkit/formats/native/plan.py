@@ -106,11 +106,8 @@ def _guest_document(guest: GuestPlan) -> dict[str, Any]:
         "devices": [_device_document(device) for device in guest.devices],
         "nodes": [{"id": node.id, "host_node": node.host_node, "cpus": str(node.cpus), "memory": values.size_text(node.memory_bytes)} for node in guest.nodes],
         "because": list(guest.because),
-    } | ({"held": [_device_document(device) for device in guest.held]} if guest.held else {}) | _hugepages(guest)
-
-
-def _hugepages(guest: GuestPlan) -> dict[str, Any]:
-    return {"hugepages": values.size_text(guest.hugepage_bytes)} if guest.hugepage_bytes is not None else {}
+    } | ({"held": [_device_document(device) for device in guest.held]} if guest.held else {}) | _kept(
+        hugepages=values.size_text(guest.hugepage_bytes) if guest.hugepage_bytes is not None else None, mmio64_mib=guest.mmio64_mib)
 
 
 def _device_document(device: GuestDevice) -> dict[str, Any]:
@@ -150,6 +147,7 @@ def _guest(node: Node, path: str, context: Context) -> GuestPlan:
         fields.take("because", listed(values.text), ()),
         fields.take("held", listed(_device), ()),
         fields.take("hugepages", values.size, None),
+        fields.take("mmio64_mib", _number, None),
     )
     fields.done()
     return found

@@ -25,7 +25,7 @@ arguments=(
   -numa node,nodeid=0,cpus=0-7,memdev=mem0
   # OVMF's code; give its variables a file of the guest's own as unit 1 if they are to last
   -drive if=pflash,unit=0,format=raw,readonly=on,file="${OVMF_CODE}"
-  # 64-bit window for the devices' BARs (256 GiB); the guest's physical address bits must reach it
+  # 64-bit window for the devices' BARs (256 GiB; without 0001:48:00.1, whose BARs are not known); the guest's physical address bits must reach it
   -global q35-pcihost.pci-hole64-size=262144M
   # the same for OVMF, in MiB
   -fw_cfg name=opt/ovmf/X-PciMmio64Mb,string=262144
