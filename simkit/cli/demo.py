@@ -58,7 +58,7 @@ def demo(*, folder: Path) -> None:
     click.echo(describe(answer, (plan,)))
     _chapter(4, "The proof", f"simkit verify {folder}/plan.json --policy {POLICY}")
     broken, reports = _prove(plan, policy, folder)
-    _chapter(5, "The artefacts", f"simkit render {folder}/plan.json --to qemu|libvirt|kata|cdi|script -o {folder}/")
+    _chapter(5, "The artefacts", f"simkit render {folder}/plan.json --to qemu|libvirt|kata|cdi|kubernetes|script|nccl -o {folder}/")
     for line in _write(plan, folder):
         click.echo(line)
     (folder / f"{HOST}.html").write_text(_page(broken, reports), encoding="utf-8")
@@ -138,11 +138,11 @@ def _switch_of_the_last_guest(plan: Plan) -> Address:
 
 
 def _write(plan: Plan, folder: Path) -> Iterator[str]:
-    from simkit.cli.render import write
+    from simkit.cli.render import NCCL, nccl_files, write
     from simkit.formats.guest.render import TARGETS, artefacts
 
-    for target in TARGETS:
-        files = artefacts(plan, target)
+    for target in (*TARGETS, NCCL):
+        files = nccl_files(plan, None) if target == NCCL else artefacts(plan, target)
         write(files, folder / target)
         yield f"  {folder}/{target}/: {', '.join(files)}"
 

@@ -197,4 +197,4 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
         assert chapter in done.stdout
     assert done.stdout.count("byte for byte: no difference") == 2
     assert "VIOLATED   no-peer-path" in done.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"plan.json", "hgx-h100.html", "qemu", "libvirt", "kata", "cdi", "script"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"plan.json", "hgx-h100.html", "qemu", "libvirt", "kata", "cdi", "kubernetes", "script", "nccl"}

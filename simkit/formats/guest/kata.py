@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from simkit.formats.guest import cdi
 from simkit.formats.native.emit import to_yaml
@@ -20,7 +21,7 @@ def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
     """File name to text: the hypervisor's drop-in, the pod, and what Kata cannot carry of the plan."""
     return {
         f"50-{guest.name}.toml": _drop_in(guest),
-        f"pod-{guest.name}.yaml": _pod(plan, guest),
+        f"pod-{guest.name}.yaml": to_yaml(pod(plan, guest), leaves_in_line=False),
         f"NOTES-{guest.name}.txt": "\n".join(notes(plan, guest)) + "\n",
     }
 
@@ -74,7 +75,12 @@ def _drop_in(guest: GuestPlan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pod(plan: Plan, guest: GuestPlan) -> str:
+def runtime_class(guest: GuestPlan) -> str:
+    """The runtime class that Kata's deployment has for such guests."""
+    return _CLASSES[guest.tee]
+
+
+def pod(plan: Plan, guest: GuestPlan) -> dict[str, Any]:
     """A pod that asks the device plugin for as many devices, and names the plan's own by CDI. The container's image is the user's to fill in.
 
     CPU and memory are requested, not limited: Kata makes the guest of the drop-in's size larger by what a pod's limits say
@@ -84,15 +90,12 @@ def _pod(plan: Plan, guest: GuestPlan) -> str:
     extended = {kind: str(count) for kind, count in sorted(_from_plugins(plan, guest).items())}
     resources = {"requests": {"cpu": str(guest.cpus), "memory": f"{guest.memory_bytes >> 20}Mi"} | extended, "limits": dict(extended)}
     container = {"name": "workload", "image": "registry.example/your-image", "resources": {key: value for key, value in resources.items() if value}}
-    return to_yaml(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": guest.name.lower().replace("_", "-"), "annotations": annotations},
-            "spec": {"runtimeClassName": _CLASSES[guest.tee], "restartPolicy": "Never", "containers": [container]},
-        },
-        leaves_in_line=False,
-    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": guest.name.lower().replace("_", "-"), "annotations": annotations},
+        "spec": {"runtimeClassName": runtime_class(guest), "restartPolicy": "Never", "containers": [container]},
+    }
 
 
 def _from_plugins(plan: Plan, guest: GuestPlan) -> Counter[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from simkit.errors import UnknownName
-from simkit.formats.guest import cdi, kata, libvirt, qemu, script
+from simkit.formats.guest import cdi, kata, kubernetes, libvirt, qemu, script
 from simkit.model.guest import GuestPlan
 from simkit.model.plan import Plan
 
-TARGETS = ("qemu", "libvirt", "kata", "cdi", "script")
+TARGETS = ("qemu", "libvirt", "kata", "cdi", "kubernetes", "script")
 
 
 def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str, str]:
@@ -29,6 +29,8 @@ def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str,
                 files[f"{each.name}.xml"] = libvirt.render(plan, each)
             case "kata":
                 files |= kata.render(plan, each)
+            case "kubernetes":
+                files |= kubernetes.render(plan, each)
             case _:
                 files |= cdi.specifications(plan, each)
                 files[f"cdi-{each.name}.sh"] = cdi.resolver(plan, each)
