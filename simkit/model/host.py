@@ -10,7 +10,7 @@ from simkit.model.address import Address, Parent, RootBus
 from simkit.model.function import Function, Kind
 from simkit.model.numa import NumaNode
 from simkit.model.place import Place, Places
-from simkit.model.platform import Cpu, IommuKind, PeerLink, Tee
+from simkit.model.platform import Cpu, IommuKind, Partition, PeerLink, Tee
 from simkit.model.scope import IommuScope, MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown
 
@@ -25,7 +25,7 @@ class Host:
     (NCCL's XML shows one function a switch), so that a parent is the nearest known ancestor and nothing is known of the rest.
     `kernel` is `uname -r`, `cmdline` the kernel command line. `assumed` are sentences that the source itself marks as not measured.
     `iommu_scopes` is what firmware's tables put under IOMMUs, empty where there is no such table; `made_buses` are the root buses that a function's
-    driver made.
+    driver made. `partitions` are what the fabric manager offers (`fmpm -l`).
 
     Raises:
         InconsistentHost: on construction, with every fault: address twice, unknown parent, cycle, physical function missing.
@@ -44,6 +44,7 @@ class Host:
     assumed: tuple[str, ...] = ()
     iommu_scopes: tuple[IommuScope, ...] | Unknown = UNKNOWN
     made_buses: tuple[MadeBus, ...] = ()
+    partitions: tuple[Partition, ...] | Unknown = UNKNOWN
     places: Places = field(default_factory=Places, compare=False, repr=False)
     _by_address: dict[Address, Function] = field(init=False, compare=False, repr=False)
     _children: dict[Parent, tuple[Function, ...]] = field(init=False, compare=False, repr=False)
@@ -75,6 +76,10 @@ class Host:
             elif made.function.domain == made.bus.domain or buses.count(made.bus) > 1:
                 yield Fault(f"{made.bus} cannot be made by the driver of {made.function}" if buses.count(made.bus) == 1 else f"{made.bus} was made twice",
                             str(self.places.of("made_buses")), "a driver makes a root bus in a domain of its own, once")
+        for partition in self.partitions if not isinstance(self.partitions, Unknown) else ():
+            for gpu in partition.gpus:
+                if gpu not in self._by_address:
+                    yield Fault(f"partition {partition.id} has {gpu}, which is not there", str(self.places.of("partitions")), "add the function or correct it")
         sound: set[Address] = set()
         for function in self.functions:
             if isinstance(function.parent, Address) and function.parent not in self._by_address:

@@ -17,7 +17,7 @@ from simkit.model.platform import PeerLink
 from simkit.model.scope import MadeBus
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
-_OWN = ("cpu", "iommu", "tees", "kernel", "cmdline", "iommu_scopes")
+_OWN = ("cpu", "iommu", "tees", "kernel", "cmdline", "iommu_scopes", "partitions")
 _IN_HEX = frozenset({"vendor_id", "device_id", "class_code", "revision", "subsystem", "base", "vf_device_id"})
 _SILENT = frozenset({"name", "usage"})
 """Wordings: two sources that word them differently do not disagree."""
@@ -165,7 +165,8 @@ class _Pair:
         return Host(
             first.name, (*functions, *added), self._nodes(), facts["cpu"], facts["iommu"], facts["tees"], self._links(), facts["kernel"], facts["cmdline"],
             elided=(first.elided and second.elided) or (second.elided and bool(added)) or (first.elided and not ours.keys() <= theirs.keys()),
-            assumed=assumed, iommu_scopes=facts["iommu_scopes"], made_buses=self._made_buses(), places=Places(self.places, root=first.places.root))
+            assumed=assumed, iommu_scopes=facts["iommu_scopes"], made_buses=self._made_buses(), partitions=facts["partitions"],
+            places=Places(self.places, root=first.places.root))
 
     def _function(self, ours: Function, theirs: Function | None) -> Function:
         if theirs is None:

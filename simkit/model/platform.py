@@ -55,6 +55,14 @@ class PeerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Partition:
+    """GPUs that NVIDIA's fabric manager can join over NVSwitches for one guest, without any other; `id` is the fabric manager's number."""
+
+    id: int
+    gpus: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PeerLink:
     """`count` links of one kind between two functions, or from a function to an NVSwitch; known in both directions.
 

@@ -16,4 +16,5 @@ def fingerprint(host: Host) -> str:
     lines += [repr(function) for function in host.functions]
     lines += [repr(scope) for scope in host.iommu_scopes] if is_known(host.iommu_scopes) else []
     lines += [repr(made) for made in host.made_buses]
+    lines += [repr(host.partitions)]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -36,7 +36,7 @@ def check(plan: Plan) -> tuple[str, ...]:
     faults = [*_as_asked(plan), *_devices(plan)]
     if faults:
         return tuple(faults)
-    faults += [*_instances(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
+    faults += [*_partitions(plan), *_instances(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
     for guest in plan.guests:
         faults += [*_served(plan, guest), *_companions(plan, guest), *(check_tree(plan.host, guest) or _window(plan, guest))]
     faults += [*check_apart(plan)]
@@ -170,6 +170,21 @@ def _window(plan: Plan, guest: GuestPlan) -> tuple[str, ...]:
         return ()
     said, due = (f"{size} MiB" if size is not None else "unknown" for size in (guest.mmio64_mib, needed))
     return (f"{guest.name}: the 64-bit window to ask of firmware is {due}, the plan says {said}",)
+
+
+def _partitions(plan: Plan) -> Iterator[str]:
+    """Guests whose GPUs are to have NVLink have just the GPUs of one partition."""
+    if not is_known(plan.host.partitions):
+        return
+    offered = [set(partition.gpus) for partition in plan.host.partitions]
+    for guest in plan.guests:
+        asked = plan.workload.guest(guest.name).devices
+        linked = (PeerClass.LOC, PeerClass.NVL, PeerClass.NVB, PeerClass.C2C)
+        several = any(request.kind is Kind.GPU and not request.share.virtual and request.count > 1 and request.peers in linked for request in asked)
+        whole = [device.address for device in guest.devices if device.vf_of is None and device.companion_of is None]
+        mine = {address for address in whole if plan.host[address].kind is Kind.GPU}
+        if several and offered and mine not in offered:
+            yield f"the GPUs of {guest.name} are no partition of the fabric manager: {', '.join(str(address) for address in sorted(mine))}"
 
 
 def _tees(plan: Plan) -> Iterator[str]:

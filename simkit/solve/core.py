@@ -10,7 +10,8 @@ from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem
 
-FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.NUMA, What.TEE, What.GROUP, What.SPREAD, What.ISOLATION, What.NEAR, What.PEERS, What.COUNT)
+FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.NUMA, What.TEE, What.GROUP,
+               What.SPREAD, What.ISOLATION, What.PARTITION, What.NEAR, What.PEERS, What.COUNT)
 """What is tried without first, so that what remains is told in terms of devices where it can be."""
 
 

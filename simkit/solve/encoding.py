@@ -11,6 +11,7 @@ from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
 from simkit.model.workload import GuestRequest
+from simkit.semantics.partitions import partitions_of
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -57,6 +58,7 @@ class Encoding:
         self._whole_groups()
         self._processors()
         self._strict()
+        self._partitions()
 
     def wanted(self) -> list[Wish]:
         """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.
@@ -197,6 +199,28 @@ class Encoding:
             self.model.add(sum(variable for (_, at), variable in self.memory.items() if at == number) <= (room or 0) // MEMORY_UNIT)
         for key in self.cores.keys() & self.memory.keys():
             self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
+
+    def _partitions(self) -> None:
+        """All GPUs of a guest whose GPUs are to reach each other over NVSwitches are one of the fabric manager's partitions."""
+        for guest in self.problem.guests:
+            asked = [wish for wish in self.problem.wishes if wish.guest == guest.name and wish.request.kind is Kind.GPU]
+            linked = [wish for wish in asked if wish.request.peers is not None and wish.request.peers < PeerClass.PIX]
+            counted = all(self._on(wish, What.COUNT) for wish in asked) and all(self._on(wish, What.PEERS) for wish in linked)
+            if Label(guest.name, What.PARTITION) not in self.active or not counted:
+                continue
+            gpus = {address: sum(taken) for address, taken in self.gpus_of(guest.name).items()}
+            chosen: dict[Address, list[Any]] = {address: [] for address in gpus}
+            every = []
+            for partition in partitions_of(self.problem.host):
+                lots = {address for address in gpus if address in partition.gpus}
+                if sum(len(self.problem.lots[address]) for address in lots) == len(partition.gpus):
+                    taken = self.model.new_bool_var("")
+                    every.append(taken)
+                    for address in lots:
+                        chosen[address].append(len(self.problem.lots[address]) * taken)
+            self.model.add(sum(every) == 1)
+            for address, count in gpus.items():
+                self.model.add(count == sum(chosen[address]))
 
     def on_node(self, guest: GuestRequest, number: int) -> list[Any]:
         """1 for each lot on a NUMA node that a guest takes of: of GPUs, or where it asks for none, of any device."""

@@ -26,6 +26,7 @@ class What(StrEnum):
     MEMORY = "memory"
     LIMITS = "limits"
     NUMA = "numa"
+    PARTITION = "partition"
     ISOLATION = "isolation"
     SPREAD = "spread"
     GROUP = "group"

@@ -9,14 +9,14 @@ from simkit.model.workload import DeviceRequest
 from simkit.solve.facts import Facts
 
 
-def interchangeable(facts: Facts, served: Mapping[DeviceRequest, tuple[Address, ...]], *,
-                    told_apart: bool = False) -> dict[Address, tuple[Address, ...]]:
+def interchangeable(facts: Facts, served: Mapping[DeviceRequest, tuple[Address, ...]],
+                    fabric: Mapping[int, frozenset[Address]], *, told_apart: bool = False) -> dict[Address, tuple[Address, ...]]:
     """Every candidate's lot, by the lowest function of each lot, in address order.
 
     Two functions are of one lot where exchanging them changes no table that solving reads: they can serve the same requests as a
     whole, are alone in their IOMMU groups, lie below the same switches on the same NUMA node, are equally near to every other
     candidate, and all of a lot are equally near to each other. So any plan stays one when they are exchanged. Constraints on single
-    pairs (`told_apart`) leave each function its own lot.
+    pairs (`told_apart`) leave each function its own lot, and GPUs of one lot are in the same partitions of the `fabric`.
     """
     serving: dict[Address, list[int]] = {}
     alone: set[Address] = set()
@@ -27,7 +27,8 @@ def interchangeable(facts: Facts, served: Mapping[DeviceRequest, tuple[Address, 
                 alone.add(address)
     alike: dict[Hashable, list[Address]] = {}
     for address in sorted(serving):
-        looks = (address,) if address in alone else (tuple(serving[address]), facts.root[address], facts.chain[address], *_looks(facts, address))
+        looks = (address,) if address in alone else (tuple(serving[address]), facts.root[address], facts.chain[address],
+                                                                 tuple(number for number, gpus in fabric.items() if address in gpus), *_looks(facts, address))
         alike.setdefault(looks, []).append(address)
     lots: dict[Address, tuple[Address, ...]] = {}
     for members in alike.values():

@@ -13,6 +13,7 @@ from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.semantics.fingerprint import fingerprint
+from simkit.semantics.partitions import partitions_of
 from simkit.solve.assignment import Assignment
 from simkit.solve.labels import listed
 from simkit.solve.naming import guests
@@ -104,7 +105,7 @@ def _fabric(problem: Problem, guest: GuestPlan) -> Iterator[str]:
     """NVLink through NVSwitches is the fabric manager's to give, by partitions (NVIDIA fabric manager's user guide)."""
     facts, host = problem.facts, problem.host
     gpus = [device.address for device in guest.devices if device.vf_of is None and host[device.address].kind is Kind.GPU]
-    if len(gpus) < 2 or not host.of_kind(Kind.NVSWITCH) or facts.nearness(gpus[0], gpus[1]) is not PeerClass.NVL:
+    if len(gpus) < 2 or partitions_of(host) or not host.of_kind(Kind.NVSWITCH) or facts.nearness(gpus[0], gpus[1]) is not PeerClass.NVL:
         return
     if len(gpus) < len([gpu for gpu in host.of_kind(Kind.GPU) if not gpu.is_vf]):
         yield f"the fabric manager has a partition of just the {len(gpus)} GPUs of {guest.name}, without which their NVLinks stay off"

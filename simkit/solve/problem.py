@@ -12,6 +12,7 @@ from simkit.model.place import Place
 from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
 from simkit.model.workload import Apart, DeviceRequest, GuestRequest, NumaRule, Workload
+from simkit.semantics.partitions import partitioned
 from simkit.solve.facts import Facts, facts_of
 from simkit.solve.labels import KEPT, Label, What
 from simkit.solve.lots import interchangeable
@@ -71,6 +72,7 @@ class Problem:
                 continue
             found += [Label(guest.name, What.ISOLATION, number) for number, kind in enumerate(Apart) if kind in guest.isolation]
             found += [Label(guest.name, What.CPUS), Label(guest.name, What.MEMORY), Label(guest.name, What.LIMITS)]
+            found += [Label(guest.name, What.PARTITION)] if partitioned(self.host, guest) else []
             found += [Label(guest.name, What.NUMA)] if guest.numa is NumaRule.STRICT and self.nodes else []
         found += [Label("", What.SPREAD, number) for number, _ in enumerate(self.workload.spread)]
         return (*found, *(Label("", What.GROUP, group=group) for group in self.groups()))
@@ -141,7 +143,8 @@ def build(workload: Workload, host: Host, *, known: Facts | None = None) -> Prob
             key = replace(each, count=1, peers=None, near=None)
             served[each] = served[key] = served[key] if key in served else _candidates(host, facts, key)
     told_apart = any({Apart.PATH, Apart.RESET} & set(guest.isolation) for guest in workload.guests)
-    lots = interchangeable(facts, served, told_apart=told_apart)
+    fabric = {partition.id: frozenset(partition.gpus) for partition in host.partitions} if is_known(host.partitions) else {}
+    lots = interchangeable(facts, served, fabric, told_apart=told_apart)
     wishes = tuple(Wish(guest.name, index, request, served[request], _counted(lots, served[request]))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)

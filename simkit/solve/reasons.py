@@ -12,6 +12,7 @@ from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import Apart, DeviceRequest, Scope
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
+from simkit.semantics.partitions import partitions_of
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
@@ -37,7 +38,7 @@ class _Teller:
     def reason(self, label: Label) -> Reason:
         tell: dict[What, Callable[[Label], tuple[str, tuple[Place, ...]]]] = {
             What.COUNT: self._count, What.PEERS: self._peers, What.NEAR: self._near, What.TEE: self._tee, What.NUMA: self._numa,
-            What.ISOLATION: self._isolation, What.SPREAD: self._spread, What.CPUS: self._cpus, What.MEMORY: self._memory,
+            What.PARTITION: self._partition, What.ISOLATION: self._isolation, What.SPREAD: self._spread, What.CPUS: self._cpus, What.MEMORY: self._memory,
             What.LIMITS: self._limits, What.GROUP: self._group}
         text, places = tell[label.what](label)
         return Reason(text, tuple(dict.fromkeys((self.problem.place(label), *places))))
@@ -152,6 +153,12 @@ class _Teller:
 
     def _own(self, guest: str) -> str:
         return "GPUs" if any(request.kind is Kind.GPU for request in self.workload.guest(guest).devices) else "devices"
+
+    def _partition(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        sizes = Counter(len(partition.gpus) for partition in partitions_of(self.host))
+        there = listed([f"{count} of {size}" for size, count in sorted(sizes.items())])
+        text = f"{label.guest}'s GPUs are to reach each other over NVSwitches, so they are one partition of the fabric manager"
+        return f"{text}; it has {there} GPUs", (self.host.where("partitions"),)
 
     def _isolation(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         shared = {Apart.RESET: "is reset together with none of another guest's",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange,
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, HugePages, NumaNode
-from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
+from simkit.model.platform import Cpu, IommuKind, Partition, PeerKind, PeerLink, Tee, TeeKind
 from simkit.model.scope import IdRange, IommuScope, MadeBus, ScopePath
 from simkit.model.unknown import UNKNOWN
 
@@ -130,7 +130,12 @@ def hosts(draw: Callable[[st.SearchStrategy[Any]], Any], *, max_functions: int =
         tuple(draw(st.lists(_words, max_size=2))),
         draw(_or_unknown(st.lists(iommu_scopes(), max_size=3).map(tuple))),
         draw(_made_buses(tuple(functions))),
+        draw(_or_unknown(st.lists(_partitions(sorted(addresses)), max_size=3).map(tuple))) if addresses else (),
     )
+
+
+def _partitions(addresses: Sequence[Address]) -> st.SearchStrategy[Partition]:
+    return st.builds(Partition, st.integers(0, 15), st.lists(st.sampled_from(addresses), min_size=1, max_size=4, unique=True).map(tuple))
 
 
 @st.composite

@@ -13,7 +13,7 @@ from simkit.formats.native import values
 from simkit.formats.native.document import Context, Fields, Mapping, Node, Refused, Scalar, head, listed, or_none, parse, scalar
 from simkit.formats.native.emit import Hex, json_text, to_yaml
 from simkit.formats.native.hugepages import pool_document, pools
-from simkit.formats.native.peer_link import link_document, peer_link
+from simkit.formats.native.peer_link import link_document, partition, partition_document, peer_link
 from simkit.formats.native.scope import iommu_scope, made_bus, made_document, scope_document
 from simkit.formats.native.space import bar, bar_document, egress, egress_document, resizable_bar, resizable_document, windows, windows_document
 from simkit.formats.native.unknown import explained, explained_functions, read_reasons, reasons
@@ -60,6 +60,7 @@ def read_host(node: Node, *, source: str) -> Host:
         "peer_links": fields.take("peer_links", listed(peer_link), ()),
         "iommu_scopes": fields.take("iommu_scopes", listed(iommu_scope), UNKNOWN),
         "made_buses": fields.take("made_buses", listed(made_bus), ()),
+        "partitions": fields.take("partitions", listed(partition), UNKNOWN),
     }
     why = fields.take("unknown", read_reasons, {})
     functions = fields.need("functions", _functions, ())
@@ -294,6 +295,7 @@ def host_document(host: Host) -> dict[str, Any]:
         peer_links=[link_document(link) for link in host.peer_links] or UNKNOWN,
         iommu_scopes=_as(host.iommu_scopes, lambda scopes: [scope_document(scope) for scope in scopes]),
         made_buses=[made_document(made) for made in host.made_buses] or UNKNOWN,
+        partitions=[partition_document(each) for each in host.partitions] if is_known(host.partitions) else host.partitions,
     )
 
 
