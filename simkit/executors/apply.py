@@ -175,7 +175,7 @@ def _require_possible(plan: Plan, node: Node, allow: Collection[Address], log: J
 
 def _require_closed(log: Journal, node: Node) -> None:
     held = held_open(node)
-    taking = {step.subject for step in log.touched if step.kind is StepKind.BIND}
+    taking = {step.subject for step in log.touched if step.kind is StepKind.BIND and isinstance(step.subject, Address)}
     faults = tuple(Fault(f"{address} is {held[address]}", remedy="stop it first") for address in sorted(taking & held.keys()))
     if faults:
         raise InterlockError("undoing would take away what is in use", faults=faults)

@@ -10,6 +10,7 @@ from simkit.errors import ExecutorError
 from simkit.executors.node import Node, refusal
 from simkit.formats.pci.config_space import find_extended
 from simkit.model.address import Address
+from simkit.model.numa import NodeName
 from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs
 from simkit.plan import attributes
 
@@ -127,9 +128,10 @@ def written(action: Action) -> str:
     return f"ACS control {action.value:#04x} under {action.mask:#04x}" if isinstance(action, SetAcs) else repr(action.text)
 
 
-def missing(node: Node, function: Address) -> bool:
-    """Whether there is no such function on the node now."""
+def missing(node: Node, subject: Address | NodeName) -> bool:
+    """Whether there is no such function or NUMA node on the node now."""
+    place = attributes.place(subject)
     try:
-        return node.readlink(attributes.device(function)) is None and not node.listdir(attributes.device(function))
+        return node.readlink(place) is None and not node.listdir(place)
     except ExecutorError:
         return False

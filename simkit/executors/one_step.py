@@ -7,7 +7,10 @@ from simkit.executors.journal import Journal, Mark
 from simkit.executors.node import Node
 from simkit.executors.observe import holds, key, mismatches, missing, perform, target, written
 from simkit.executors.stale import another_device
-from simkit.model.step import Action, Expect, Step
+from simkit.model.step import Action, Expect, Step, StepKind
+
+_FEWER = "memory of that node is taken, or in pieces: end what uses it, reserve the pages on the kernel command line, or ask for smaller ones"
+_STAY = ": huge pages in use stay until whoever has them ends"
 
 
 def do(log: Journal, node: Node, step: Step, *, fails: bool) -> None:
@@ -29,7 +32,8 @@ def do(log: Journal, node: Node, step: Step, *, fails: bool) -> None:
     wrong = mismatches(node, step.check)
     if wrong:
         raise StepFailed(f"{step.id}: wrote {written(step.do[-1])} to {target(step.do[-1])}, but {wrong[0]}", step=step.id, path=wrong[0].path,
-                         written=written(step.do[-1]), read=wrong[0].found, remedy="the kernel log (dmesg) says why")
+                         written=written(step.do[-1]), read=wrong[0].found,
+                         remedy=_FEWER if step.kind is StepKind.HUGEPAGES else "the kernel log (dmesg) says why")
     log.append(Mark.DONE, step.id)
 
 
@@ -55,7 +59,8 @@ def undo(log: Journal, node: Node, step: Step, start: dict[str, Expect]) -> None
             _write(node, step, action)
         wrong = mismatches(node, before)
         if wrong:
-            raise StepFailed(f"{step.id}: undone, but {wrong[0]}", step=step.id, path=wrong[0].path, written=written(step.undo[-1]), read=wrong[0].found)
+            stay = _STAY if step.kind is StepKind.HUGEPAGES else ""
+            raise StepFailed(f"{step.id}: undone, but {wrong[0]}{stay}", step=step.id, path=wrong[0].path, written=written(step.undo[-1]), read=wrong[0].found)
     log.append(Mark.UNDONE, step.id)
 
 

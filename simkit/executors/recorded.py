@@ -16,6 +16,7 @@ from simkit.executors.files import FolderNode
 from simkit.executors.node import inside, refusal
 from simkit.executors.recorded_changes import Changes
 from simkit.executors.recorded_memory import Memory
+from simkit.executors.recorded_pages import is_pool, resize
 from simkit.executors.recorded_vfs import VirtualFunctions
 from simkit.formats.pci.config_space import find_extended
 from simkit.model.address import Address
@@ -57,7 +58,7 @@ class RecordedNode(FolderNode):
         """As `Node.write`, with the kernel's errors.
 
         They are those of `bind_store`, `unbind_store`, `drivers_probe_store` (drivers/base/bus.c), `driver_override_store`,
-        `sriov_numvfs_store`, `sriov_drivers_autoprobe_store` and `pci_write_config` (drivers/pci).
+        `sriov_numvfs_store`, `sriov_drivers_autoprobe_store` and `pci_write_config` (drivers/pci), and `nr_hugepages_store` (mm/hugetlb.c).
         """
         Changes(self.root).take_back()
         memory = Memory.load(self.root)
@@ -75,6 +76,8 @@ class RecordedNode(FolderNode):
             self._probe(memory, path, kernel_text.line(text))
         elif "/".join(parts[:4]) == attributes.DRIVERS and len(parts) == 6 and parts[5] in ("bind", "unbind"):
             self._driver_file(memory, path, parts[4], parts[5], kernel_text.line(text))
+        elif is_pool(path):
+            resize(memory, path, text)
         else:
             self._attribute(memory, path, data, offset)
 

@@ -11,6 +11,7 @@ from simkit.model.address import Address
 from simkit.model.capabilities import Acs
 from simkit.model.function import Function
 from simkit.model.host import Host
+from simkit.model.numa import NodeName
 from simkit.model.plan import Plan
 from simkit.model.step import Expect, ExpectAcs, ExpectLink, ExpectText, Step, StepKind
 from simkit.model.unknown import is_known
@@ -37,8 +38,10 @@ def wanted_already(node: Node, step: Step, last: dict[str, Expect]) -> bool:
     return holds(node, step.check) or holds(node, (last[key(expect)] for expect in step.check))
 
 
-def another_device(node: Node, plan: Plan, address: Address) -> bool:
+def another_device(node: Node, plan: Plan, address: Address | NodeName) -> bool:
     """Whether the ids at an address are not those that the planned host had there; of a virtual function that was to be made, its physical function's."""
+    if isinstance(address, NodeName):
+        return False
     physical = {device.address: device.vf_of for guest in plan.guests for device in guest.devices}
     known = address if address in plan.host else physical.get(address)
     return known is not None and known in plan.host and any(True for _ in _other_ids(node, plan.host[known]))

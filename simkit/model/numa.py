@@ -62,6 +62,29 @@ class CpuSet:
         return cls.of(cpus)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class NodeName:
+    """A NUMA node by its number, as sysfs names it: ``node0``."""
+
+    id: int
+
+    def __str__(self) -> str:
+        """As Linux prints it."""
+        return f"node{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> NodeName:
+        """Read such a name.
+
+        Raises:
+            InputError: it is written otherwise.
+        """
+        number = text.removeprefix("node")
+        if not text.startswith("node") or not (number.isascii() and number.isdecimal()) or len(number) > 5 or str(int(number)) != number:
+            raise InputError(f"{text!r} names no NUMA node", remedy="write it as sysfs does, for example node0")
+        return cls(int(number))
+
+
 @dataclass(frozen=True, slots=True)
 class HugePages:
     """A node's pool of huge pages of one size: how many there are (`nr_hugepages`) and how many of them nobody has taken (`free_hugepages`)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simkit.model.address import Address
+from simkit.model.numa import NodeName
 
 
 class StepKind(StrEnum):
@@ -20,6 +21,7 @@ class StepKind(StrEnum):
     SRIOV_NUMVFS = "sriov_numvfs"
     SRIOV_AUTOPROBE = "sriov_drivers_autoprobe"
     ACS_CONTROL = "acs_control"
+    HUGEPAGES = "hugepages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ Expect = ExpectText | ExpectLink | ExpectAcs
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of one function: done if every `check` holds afterwards, undone by `undo` if every `before` holds again.
+    """One change of one function, or of one NUMA node: done if every `check` holds afterwards, undone by `undo` if every `before` holds again.
 
     `relies_on` says what makes it last or not: a run-time write, the kernel command line, a reboot.
     """
 
     id: str
     kind: StepKind
-    subject: Address
+    subject: Address | NodeName
     summary: str
     before: tuple[Expect, ...]
     do: tuple[Action, ...]

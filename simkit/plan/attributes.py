@@ -1,9 +1,11 @@
-"""Where Linux keeps what a plan changes: sysfs paths, relative to a node's root (Documentation/ABI/testing/sysfs-bus-pci)."""
+"""Where Linux keeps what a plan changes: sysfs paths, relative to a node's root (Documentation/ABI/testing/sysfs-bus-pci, stable/sysfs-devices-node)."""
 
 from __future__ import annotations
 
 from simkit.model.address import Address
+from simkit.model.numa import NodeName
 
+NODES = "sys/devices/system/node"
 DEVICES = "sys/bus/pci/devices"
 DRIVERS = "sys/bus/pci/drivers"
 PROBE = "sys/bus/pci/drivers_probe"
@@ -14,6 +16,21 @@ NO_OVERRIDE = "(null)"
 def device(address: Address) -> str:
     """The folder of a function."""
     return f"{DEVICES}/{address}"
+
+
+def place(subject: Address | NodeName) -> str:
+    """The folder of what a step changes."""
+    return device(subject) if isinstance(subject, Address) else f"{NODES}/{subject}"
+
+
+def hugepages(node: NodeName, size_bytes: int) -> str:
+    """How many huge pages of a size a node has, those in use among them; what is written is a wish (`set_max_huge_pages`, mm/hugetlb.c)."""
+    return f"{place(node)}/hugepages/hugepages-{size_bytes >> 10}kB/nr_hugepages"
+
+
+def free_hugepages(node: NodeName, size_bytes: int) -> str:
+    """How many of them nobody has taken."""
+    return f"{place(node)}/hugepages/hugepages-{size_bytes >> 10}kB/free_hugepages"
 
 
 def override(address: Address) -> str:

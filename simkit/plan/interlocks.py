@@ -49,6 +49,8 @@ def require_free(plan: Plan, *, uses: Mapping[Address, str] | None = None, allow
 
 
 def _taken(host: Host, step: Step, uses: Mapping[Address, str]) -> Iterator[tuple[Address, str]]:
+    if not isinstance(step.subject, Address):
+        return
     if step.kind in _TAKES:
         why = _usage(host, step.subject, uses)
         if why:

@@ -9,6 +9,7 @@ from simkit.model.plan import Certificate, Plan
 from simkit.model.step import StepKind
 from simkit.model.unknown import is_known
 from simkit.plan.acs import unreadable_ports
+from simkit.plan.hugepages import unknown_pools
 from simkit.plan.replay import replay
 from simkit.plan.steps import steps
 
@@ -43,6 +44,11 @@ def _assumptions(plan: Plan) -> tuple[str, ...]:
     ports = unreadable_ports(plan.host, plan.guests)
     if ports:
         texts.append(f"the ACS registers of {', '.join(map(str, ports))} are unknown and are left as they are")
+    texts += [f"that many are free: {need}; how many there are is unknown, so there is no step for it" for need in unknown_pools(plan.host, plan.guests)]
+    reserved = [str(step.subject) for step in plan.steps if step.kind is StepKind.HUGEPAGES]
+    if reserved:
+        texts.append(f"enough memory of {', '.join(dict.fromkeys(reserved))} is free and in one piece: Linux reserves as many huge pages as it can, "
+                     "and apply takes all back where these are too few")
     if any(step.kind is StepKind.DRIVER_OVERRIDE for step in plan.steps):
         texts.append("no device has a driver_override of another driver yet: apply refuses the plan where one has")
     changed = [step.subject for step in plan.steps if step.kind is StepKind.ACS_CONTROL]

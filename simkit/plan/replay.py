@@ -12,6 +12,7 @@ from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, SetAcs, Ste
 from simkit.model.unknown import is_known
 
 _DEVICES, _DRIVERS = "sys/bus/pci/devices/", "sys/bus/pci/drivers/"
+_POOL = re.compile(r"sys/devices/system/node/(node\d+)/hugepages/hugepages-(\d+)kB/(nr|free)_hugepages")
 
 
 def replay(plan: Plan) -> tuple[str, ...]:
@@ -19,7 +20,7 @@ def replay(plan: Plan) -> tuple[str, ...]:
 
     None: each one writes what its kind says, of its subject and nothing else, its `before` holds when its turn comes, its `check`
     after it, and undone in reverse each `before` holds again and every value is the first one. The rules of the kernel that it plays
-    by are written here a second time, from drivers/base/bus.c, drivers/pci/pci-driver.c and drivers/pci/iov.c, and share nothing with
+    by are written here a second time, from drivers/base/bus.c, drivers/pci/pci-driver.c, drivers/pci/iov.c and mm/hugetlb.c, and share nothing with
     `simkit.plan.steps`.
     """
     table = _Table(plan.host)
@@ -40,7 +41,7 @@ def replay(plan: Plan) -> tuple[str, ...]:
 
 _WRITES = {StepKind.DRIVER_OVERRIDE: {"driver_override"}, StepKind.UNBIND: {"unbind", "driver_override", "bind"},
            StepKind.BIND: {"drivers_probe", "bind", "unbind"}, StepKind.SRIOV_NUMVFS: {"sriov_numvfs"}, StepKind.SRIOV_AUTOPROBE: {"sriov_drivers_autoprobe"},
-           StepKind.ACS_CONTROL: set[str]()}
+           StepKind.ACS_CONTROL: set[str](), StepKind.HUGEPAGES: {"nr_hugepages"}}
 
 
 def _foreign(step: Step) -> list[str]:
@@ -54,7 +55,10 @@ def _foreign(step: Step) -> list[str]:
         name = action.path.rpartition("/")[2]
         of_subject = action.path == f"{_DEVICES}{step.subject}/{name}"
         to_driver = action.text == str(step.subject) and (action.path == "sys/bus/pci/drivers_probe" or re.fullmatch(f"{_DRIVERS}[^/]+/(un)?bind", action.path))
-        if name not in _WRITES[step.kind] or not (of_subject or to_driver):
+        pool = _POOL.fullmatch(action.path)
+        if pool is not None and pool[1] == str(step.subject) and pool[3] == "nr" and step.kind is StepKind.HUGEPAGES:
+            continue
+        if name not in _WRITES[step.kind] or step.kind is StepKind.HUGEPAGES or not (of_subject or to_driver):
             found.append(f"writes {action.text!r} to {action.path}, which is none of a step {step.kind} of {step.subject}")
     return found
 
@@ -77,6 +81,12 @@ class _Table:
         self.values[name] = value
 
     def _start(self, name: str) -> str | int | None:
+        pool = _POOL.fullmatch(name)
+        if pool is not None:
+            found = (each for node in self.host.numa_nodes if f"node{node.id}" == pool[1] and is_known(node.hugepages) for each in node.hugepages)
+            counts = next(((each.total, each.free) for each in found if each.size_bytes == int(pool[2]) << 10), (None, None))
+            count = counts[0] if pool[3] == "nr" else counts[1]
+            return str(count) if isinstance(count, int) else None
         text, _, attribute = name.removeprefix(_DEVICES).partition("/")
         function = next((function for function in self.host.functions if str(function.address) == text), None)
         match attribute:
@@ -133,11 +143,22 @@ class _Table:
             self.put(f"{device}/driver", driver)
 
     def _attribute(self, path: str, text: str) -> None:
+        if _POOL.fullmatch(path):
+            self._pool(path, path.replace("nr_hugepages", "free_hugepages"), text)
+            return
         if path.endswith("/sriov_numvfs") and text != "0" and self.get(path) not in ("0", text):
             return
         if path.endswith("/sriov_numvfs") and text != self.get(path):
             self._remake(path.removeprefix(_DEVICES).partition("/")[0], bound=text != "0" and self.get(path.replace("numvfs", "drivers_autoprobe")) == "1")
         self.put(path, text or "(null)")
+
+    def _pool(self, path: str, beside: str, text: str) -> None:
+        """As many as asked for, but no page that is in use goes; whether there is memory for them, no table tells."""
+        total, free = self.get(path), self.get(beside)
+        if isinstance(total, str) and isinstance(free, str) and text.isdecimal():
+            then = max(int(text), int(total) - int(free))
+            self.put(path, str(then))
+            self.put(beside, str(int(free) + then - int(total)))
 
     def _remake(self, physical: str, *, bound: bool) -> None:
         """The virtual functions that the host has lose override and driver; made again, the driver they had comes back only if it probes by itself."""

@@ -15,16 +15,18 @@ from simkit.model.step import ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, S
 from simkit.model.unknown import Unknown, is_known, known_or
 from simkit.plan import attributes
 from simkit.plan.acs import AcsChange, acs_changes, lasting
+from simkit.plan.hugepages import hugepage_steps
 
 _RUN_TIME = "a run-time write, gone after a reboot"
 _WORD = {
     StepKind.DRIVER_OVERRIDE: "override", StepKind.UNBIND: "unbind", StepKind.BIND: "bind",
     StepKind.SRIOV_NUMVFS: "numvfs", StepKind.SRIOV_AUTOPROBE: "autoprobe", StepKind.ACS_CONTROL: "acs",
+    StepKind.HUGEPAGES: "hugepages",
 }
 
 
 def steps(host: Host, guests: tuple[GuestPlan, ...]) -> tuple[Step, ...]:
-    """Ordered changes: virtual functions, then ACS bits, then for every device and companion its driver.
+    """Ordered changes: huge pages, which may not be had, then virtual functions, ACS bits, then for every device and companion its driver.
 
     A bridge is never touched, `new_id` never written (it would bind every device of that id). A device whose driver is
     unknown gets no step: `simkit.plan.plan.with_steps` says so among the assumptions. Undone in reverse order, the steps
@@ -32,10 +34,10 @@ def steps(host: Host, guests: tuple[GuestPlan, ...]) -> tuple[Step, ...]:
 
     Raises:
         InputError: a virtual function cannot be made: no SR-IOV, more than TotalVFs, no driver on the physical function, or there
-            are others already that a guest may be using.
+            are others already that a guest may be using; or huge pages cannot be had (`simkit.plan.hugepages`).
         UnknownName: a device is not in the host, and no virtual function that is to be made.
     """
-    found = [*_virtual_functions(host, guests), *_acs(host, guests), *_drivers(host, guests)]
+    found = [*hugepage_steps(host, guests), *_virtual_functions(host, guests), *_acs(host, guests), *_drivers(host, guests)]
     return tuple(replace(step, id=f"{number:03}-{_WORD[step.kind]}-{step.subject}") for number, step in enumerate(found, start=1))
 
 

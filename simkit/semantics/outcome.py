@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
+from simkit.model.numa import HugePages, NodeName, NumaNode
 from simkit.model.plan import Plan
-from simkit.model.step import SetAcs
+from simkit.model.step import SetAcs, StepKind, Write
 from simkit.model.unknown import UNKNOWN, is_known
 
 
 def outcome(plan: Plan) -> Host:
-    """`plan.host` with the plan's virtual functions enabled, ACS bits written and devices bound to vfio-pci.
+    """`plan.host` with the plan's virtual functions enabled, huge pages reserved, ACS bits written and devices bound to vfio-pci.
 
     The kernel's group numbers of functions that exist are kept: a run-time ACS write does not regroup (iommu.c groups at probe);
     those of new virtual functions are unknown until they are probed.
@@ -27,7 +28,26 @@ def outcome(plan: Plan) -> Host:
     bound = {device.address for guest in plan.guests for device in guest.bound}
     host = host.with_functions(*(replace(host[address], driver="vfio-pci") for address in bound))
     writes = [action for step in plan.steps for action in step.do if isinstance(action, SetAcs)]
+    host = replace(host, numa_nodes=tuple(_with_pages(node, plan) for node in host.numa_nodes))
     return with_acs(host, ((write.function, write.mask, write.value) for write in writes))
+
+
+def _with_pages(node: NumaNode, plan: Plan) -> NumaNode:
+    """The node with the huge pages that steps reserve on it, all of the new ones free."""
+    grown: dict[str, int] = {}
+    for step in plan.steps:
+        if step.kind is StepKind.HUGEPAGES and step.subject == NodeName(node.id):
+            grown |= {action.path: int(action.text) for action in step.do if isinstance(action, Write)}
+    if not grown or not is_known(node.hugepages):
+        return node
+    return replace(node, hugepages=tuple(_resized(pool, grown) for pool in node.hugepages))
+
+
+def _resized(pool: HugePages, grown: Mapping[str, int]) -> HugePages:
+    total = next((count for path, count in grown.items() if f"/hugepages-{pool.size_bytes >> 10}kB/" in path), None)
+    if total is None or not is_known(pool.total):
+        return pool
+    return HugePages(pool.size_bytes, total, pool.free + total - pool.total if is_known(pool.free) else pool.free)
 
 
 def with_acs(host: Host, writes: Iterable[tuple[Address, int, int]]) -> Host:

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator
 
 from simkit.formats.guest.parts import one_line
+from simkit.model.address import Address
 from simkit.model.plan import Plan
 from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, StepKind, Write
 
-_DEVICES = "/sys/bus/pci/devices"
+_DEVICES, _NODES = "/sys/bus/pci/devices", "/sys/devices/system/node"
 _HELPERS = (
     "set -eu",
     'text() { if [ -e "$1" ]; then cat "$1"; else echo "no such file"; fi; }',
@@ -55,7 +56,7 @@ def _head(plan: Plan, what: str, stops: str) -> Iterator[str]:
 def _same_machine(plan: Plan) -> Iterator[str]:
     if any(step.kind is StepKind.BIND for step in plan.steps):
         yield '[ -d /sys/bus/pci/drivers/vfio-pci ] || { echo "the driver vfio-pci is not loaded: modprobe vfio-pci" >&2; exit 1; }'
-    for address in sorted({step.subject for step in plan.steps if step.subject in plan.host}):
+    for address in sorted({step.subject for step in plan.steps if isinstance(step.subject, Address) and step.subject in plan.host}):
         function = plan.host[address]
         for name, value in (("vendor", function.vendor_id), ("device", function.device_id)):
             if isinstance(value, int):
@@ -76,7 +77,7 @@ def _undo_step(step: Step, first: dict[str, Expect]) -> Iterator[str]:
     changed = dict.fromkeys(_key(expect) for expect in step.check)
     before = [expect for expect in step.before if _key(expect) in changed]
     start = [first[key] for key in changed if key in first]
-    yield f"if [ ! -e {_DEVICES}/{step.subject} ]; then :"
+    yield f"if [ ! -e {_DEVICES if isinstance(step.subject, Address) else _NODES}/{step.subject} ]; then :"
     for state in (before, start if start != before else []):
         if state:
             yield f"elif {' && '.join(_holds(expect) for expect in state)}; then :"

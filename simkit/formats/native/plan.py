@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from simkit.formats.native.host import host_document, read_host
 from simkit.formats.native.workload import read_workload, workload_document
 from simkit.model.address import Address
 from simkit.model.guest import GuestDevice, GuestNode, GuestPlan, GuestPort, GuestPortKind
-from simkit.model.numa import CpuSet
+from simkit.model.numa import CpuSet, NodeName
 from simkit.model.plan import Certificate, Plan
 from simkit.model.platform import TeeKind
 from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, StepKind, Write
@@ -246,7 +247,7 @@ def _step(node: Node, path: str, context: Context) -> Step:
     found = Step(
         fields.need("id", values.text, ""),
         fields.need("kind", values.word(StepKind), StepKind.BIND),
-        fields.need("subject", values.address, _NOWHERE),
+        fields.need("subject", _subject, _NOWHERE),
         fields.need("summary", values.text, ""),
         fields.need("before", listed(_expect), ()),
         fields.need("do", listed(_action), ()),
@@ -258,7 +259,18 @@ def _step(node: Node, path: str, context: Context) -> Step:
     return found
 
 
+def _subject(node: Node, path: str, context: Context) -> Address | NodeName:
+    """A function, or a NUMA node."""
+    if not scalar(node).startswith("node"):
+        return values.address(node, path, context)
+    try:
+        return NodeName.parse(scalar(node))
+    except InputError as error:
+        raise Refused(error.what, error.faults[0].remedy) from None
+
+
 _short = values.whole(0, 0xFFFF)
+_POOL = re.compile(r"sys/devices/system/node/node\d{1,5}/hugepages/hugepages-\d{1,12}kB/(?:nr|free)_hugepages", re.ASCII)
 
 
 def _action(node: Node, path: str, context: Context) -> Action:
@@ -291,6 +303,6 @@ def _maybe(convert: Callable[[Node, str, Context], T]) -> Callable[[Node, str, C
 def _path(node: Node, _where: str, _context: Context) -> str:
     """A path below the node's root; a plan may not write elsewhere."""
     given = scalar(node)
-    if not given.startswith("sys/bus/pci/") or ".." in given.split("/") or len(given) > 200:
-        raise Refused(f"{given[:80]!r} is not below sys/bus/pci", "a plan touches PCI devices and drivers only")
+    if _POOL.fullmatch(given) is None and (not given.startswith("sys/bus/pci/") or ".." in given.split("/") or len(given) > 200):
+        raise Refused(f"{given[:80]!r} is not below sys/bus/pci, nor a pool of huge pages", "a plan touches PCI devices, their drivers and huge pages only")
     return given
