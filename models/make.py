@@ -16,7 +16,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
-from simkit.model.unknown import UNKNOWN
+from simkit.model.unknown import UNKNOWN, Unknown
 
 MIB, GIB = 1 << 20, 1 << 30
 KERNEL_ACS = AcsBits.SV | AcsBits.RR | AcsBits.CR | AcsBits.UF
@@ -27,6 +27,16 @@ SWITCH_ACS_ON = Acs(SWITCH_ACS, KERNEL_ACS)
 BY_KERNEL = "ACS control of ports is what Linux sets at boot when an IOMMU is on (pci_enable_acs: SV, RR, CR, UF), not read from a machine"
 BUSES = "bus numbers follow the platform's convention, not one machine's"
 RESETS = "reset methods are what these devices commonly offer (flr, bus), not read from a machine"
+BARS = "BARs and MSI-X vectors are those that public listings show of devices of the same kind, not read from this machine"
+WINDOWS = Unknown("what firmware gives each bridge is one machine's own")
+SIZES = Unknown("which sizes its BARs can be resized to was not found")
+NO_LISTING = Unknown("no public listing was found")
+
+CONNECTX_SOURCE = (
+    "ConnectX: one BAR of 32 MiB, 64-bit and prefetchable, 64 MSI-X vectors, 16 virtual functions from offset 1, no resizable BAR: lspci of a ConnectX-7 (MCX75310AAS); "
+    "2 MiB a virtual function: lspci of 15b3:101e in opiproject's and ovn-kubernetes' guides, and Linux commit 1a596ad00ffe (32 MiB for those of one function); the number of vectors is firmware's to set")
+NVME_SOURCE = "144d:a80a: one BAR of 16 KiB: kernel logs on linux-pci; 130 MSI-X vectors: lspci of a 980 PRO, which has the PM9A3's id"
+AST_SOURCE = "ASPEED BMC graphics: BARs of 16 MiB and 128 KiB, 128 I/O ports: kernel logs on linux-pci"
 
 
 @dataclass
@@ -39,7 +49,8 @@ class Board:
     def add(self, address: str, parent: Parent | str, **facts: object) -> Address:
         where = Address.parse(address)
         above = parent if isinstance(parent, RootBus | Address) else RootBus.parse(parent) if parent.startswith("pci") else Address.parse(parent)
-        defaults: dict[str, object] = {"multifunction": where.function > 0, "driver": None, "ats": None, "acs": None, "ari": False, "sriov": None}
+        defaults: dict[str, object] = {"multifunction": where.function > 0, "driver": None, "ats": None, "acs": None, "ari": False, "sriov": None, "windows": WINDOWS,
+                                       "resizable_bars": SIZES, "msix_vectors": NO_LISTING}
         self.functions.append(Function(where, above, **{**defaults, **facts}))  # type: ignore[arg-type]
         return where
 
@@ -57,19 +68,21 @@ def gen(speed: float, width: int = 16) -> Link:
 def gpu_h100(board: Board, address: str, parent: Address, node: int) -> Address:
     return board.add(address, parent, vendor_id=0x10DE, device_id=0x2330, class_code=0x030200, revision=0xA1, subsystem=(0x10DE, 0x16C1), name="H100 SXM5 80GB",
                      port_type=PortType.ENDPOINT, link=gen(32), numa_node=node, driver="nvidia", reset_methods=("flr", "bus"), ats=UNKNOWN, sriov=UNKNOWN, ari=True,
-                     bars=(Bar(0, BarKind.MEM64, 16 * MIB, prefetchable=True), Bar(2, BarKind.MEM64, 128 * GIB, prefetchable=True), Bar(4, BarKind.MEM64, 32 * MIB, prefetchable=True)))
+                     bars=(Bar(0, BarKind.MEM64, 16 * MIB, prefetchable=True), Bar(2, BarKind.MEM64, 128 * GIB, prefetchable=True), Bar(4, BarKind.MEM64, 32 * MIB, prefetchable=True)),
+                     msix_vectors=9)
 
 
 def connectx(board: Board, address: str, parent: Address, node: int, *, device: int = 0x1021, name: str = "ConnectX-7", speed: float = 32, vf_device: int = 0x101E,
              usage: str | None = None, class_code: int = 0x020000) -> Address:
     return board.add(address, parent, vendor_id=0x15B3, device_id=device, class_code=class_code, name=name, port_type=PortType.ENDPOINT, link=gen(speed), numa_node=node,
                      driver="mlx5_core", reset_methods=("flr", "bus"), ats=UNKNOWN, ari=True, usage=usage,
-                     sriov=Sriov(16, 16, 0, 1, 1, vf_device, enabled=False, ari_hierarchy=True), bars=(Bar(0, BarKind.MEM64, 32 * MIB, prefetchable=True),))
+                     sriov=Sriov(16, 16, 0, 1, 1, vf_device, enabled=False, ari_hierarchy=True, vf_bars=(Bar(0, BarKind.MEM64, 2 * MIB, prefetchable=True),)),
+                     bars=(Bar(0, BarKind.MEM64, 32 * MIB, prefetchable=True),), msix_vectors=64, resizable_bars=())
 
 
 def nvme(board: Board, address: str, parent: Address, node: int, *, usage: str | None = None) -> Address:
     return board.add(address, parent, vendor_id=0x144D, device_id=0xA80A, class_code=0x010802, name="PM9A3", port_type=PortType.ENDPOINT, link=gen(16, 4), numa_node=node,
-                     driver="nvme", reset_methods=("flr", "bus"), usage=usage, sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 32 << 10),))
+                     driver="nvme", reset_methods=("flr", "bus"), usage=usage, sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 16 << 10),), resizable_bars=(), msix_vectors=130)
 
 
 def root_port(board: Board, bus: str, device: str, buses: str, node: int, ids: tuple[int, int], name: str, link: Link, acs: Acs | None = ACS_ON) -> Address:
@@ -91,11 +104,12 @@ def management(board: Board, bus: str, node: int, first: int, ids: tuple[int, in
     for function in (0, 1):
         board.add(f"0000:{first + 1:02x}:00.{function}", lan, vendor_id=0x14E4, device_id=0x16D8, class_code=0x020000, name="BCM57416 10G", port_type=PortType.ENDPOINT,
                   link=gen(8, 8), numa_node=node, driver="bnxt_en", reset_methods=("flr",), multifunction=True, usage="session NIC, default route" if function == 0 else None,
-                  sriov=UNKNOWN, ari=UNKNOWN, bars=(Bar(0, BarKind.MEM64, 64 << 10, prefetchable=True),))
+                  sriov=UNKNOWN, ari=UNKNOWN, bars=NO_LISTING)
     bmc = root_port(board, bus, "05.1", f"{first + 2:02x}-{first + 3:02x}", node, ids, name, gen(5, 1))
     bridge = board.port(f"0000:{first + 2:02x}:00.0", bmc, f"{first + 3:02x}-{first + 3:02x}", PortType.PCIE_TO_PCI_BRIDGE, (0x1A03, 0x1150), "AST1150", gen(5, 1), node, None)
     board.add(f"0000:{first + 3:02x}:00.0", bridge, vendor_id=0x1A03, device_id=0x2000, class_code=0x030000, name="ASPEED BMC", port_type=None, link=None, numa_node=node,
-              driver="ast", reset_methods=("pm",), usage="console", bars=(Bar(0, BarKind.MEM32, 16 * MIB),))
+              driver="ast", reset_methods=("pm",), usage="console", resizable_bars=(), msix_vectors=None,
+              bars=(Bar(0, BarKind.MEM32, 16 * MIB), Bar(1, BarKind.MEM32, 128 << 10), Bar(2, BarKind.IO, 128)))
 
 
 def host_bridges(board: Board, buses: list[tuple[str, int]], ids: tuple[int, int], name: str, iommu: tuple[int, int] | None) -> None:
@@ -146,12 +160,16 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
     links = tuple(PeerLink(gpu, nvswitch, PeerKind.NVLINK, count) for gpu in gpus for nvswitch, count in zip(switches, (4, 5, 5, 4), strict=True))
     return Host("hgx-h100", tuple(board.functions), nodes(2, 96, 1152), Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),), links,
                 kernel="6.8.0-45-generic", cmdline="amd_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, "four PCIe switches with two GPUs, two NICs and one disk each, as HGX H100 systems with AMD processors are laid out",
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "four PCIe switches with two GPUs, two NICs and one disk each, as HGX H100 systems with AMD processors are laid out",
                          "ATS and SR-IOV of the GPUs are not known; ConnectX-7 has 16 virtual functions enabled in its firmware, the first right after the physical function"),
                 ), (
         "GPU ids, subsystem 10de:16c1, Gen5 links, NVLink counts 4+5+5+4 to four NVSwitches, one NIC beside each GPU below a switch: NCCL topology of an HGX H100 instance, "
         "ibm-cloud-docs, 'NVIDIA H100 cluster network profile' (virtual machine: its addresses are the guest's)",
-        "H100 BAR1 of 128 GiB: kata-containers docs and NVIDIA's passthrough notes; the two small BARs as lspci commonly shows them",
+        "H100's BARs of 16 MiB, 128 GiB (resizable, at its size) and 32 MiB, 9 MSI-X vectors: NVIDIA/nvtrust issue 128 (lspci of an H20, which is a GH100 too), chutesai/sek8s (profiles.py); "
+        "kata-containers docs have the 128 GiB too. NVSwitch: one BAR of 32 MiB, not prefetchable: chutesai/sek8s, from lspci of an HGX H200",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
         "ids of EPYC 9004 (14a4, 149e, 14ab), PEX89104 c030, NVSwitch 22a3, ConnectX-7 1021 and its VF 101e: pci.ids",
         "1,006 encrypted guests: AMD EPYC 9004 product documentation (SEV ASIDs), of which the firmware's SEV-ES/SNP share may be smaller",
     )
@@ -185,10 +203,14 @@ def hgx_a100() -> tuple[Host, tuple[str, ...]]:
                           tuple(10 if other == index else 12 if other // 4 == index // 4 else 32 for other in range(8))) for index in range(8))
     return Host("hgx-a100", tuple(board.functions), numa, Cpu("x86_64", "AuthenticAMD", 23, 49, "AMD EPYC 7742", 2), IommuKind.AMD, (), links,
                 kernel="5.15.0-1063-nvidia", cmdline="amd_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, "one level of switches with two GPUs and two NICs each; the DGX A100 has two levels of Broadcom switches")), (
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "one level of switches with two GPUs and two NICs each; the DGX A100 has two levels of Broadcom switches")), (
         "ids, subsystem 10de:134f, Gen4 links, Broadcom switches 1000:c010, two NVLinks from each GPU to each of six NVSwitches: NVIDIA/nccl issue 1505 (topology of a DGX A100)",
         "GPUs on NUMA nodes 3, 1, 7, 5 of eight (NPS4): NVIDIA DGX A100 user guide, nvidia-smi topo -m",
         "EPYC 7002 has SEV and SEV-ES, not SEV-SNP: AMD",
+        "A100's BARs of 16 MiB, 64 GiB and 32 MiB: kata-containers pull request 4358 (kernel log of an A100 PCIe 40GB)",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
         "ids of EPYC 7002 (1480, 1481, 1483), NVSwitch 1af1, ConnectX-6 101b and its VF 101c: pci.ids",
     )
 
@@ -212,10 +234,13 @@ def mi300x() -> tuple[Host, tuple[str, ...]]:
     links = tuple(PeerLink(a, b, PeerKind.XGMI, 1) for index, a in enumerate(gpus) for b in gpus[index + 1:])
     return Host("mi300x", tuple(board.functions), nodes(2, 48, 1024, remote=21), Cpu("x86_64", "GenuineIntel", 6, 143, "Intel Xeon Platinum 8468", 2), IommuKind.INTEL, (), links,
                 kernel="6.8.0-45-generic", cmdline="intel_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, "one PCIe switch with a GPU and a NIC below each root port, the GPU behind an internal switch of its own")), (
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "one PCIe switch with a GPU and a NIC below each root port, the GPU behind an internal switch of its own")), (
         "eight GPUs, one xGMI link between each two, Gen5 x16, two sockets Intel family 6 model 143, VF device 74b5: ROCm/rccl tools/topo_expl/models/topo_8p_940vm.xml (virtual machine)",
         "MI300X 1002:74a1, 192 GB HBM behind a 256 GiB BAR, up to 8 virtual functions: AMD Instinct MI300X documentation and amdgpu's SR-IOV guide",
         "whether this processor model offers TDX depends on its SKU: taken as not",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
         "8086:09a2 first on each root bus: pci.ids, drivers/pci/p2pdma.c",
     )
 
@@ -233,21 +258,26 @@ def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
             if index in (2, 5):
                 connectx(board, f"{slot}.0", down, node)
                 continue
-            parts = ((0x2BB5, 0x030000, "RTX PRO 6000 Blackwell Server", "nvidia", (Bar(0, BarKind.MEM32, 64 * MIB), Bar(1, BarKind.MEM64, 128 * GIB, prefetchable=True), Bar(3, BarKind.MEM64, 32 * MIB, prefetchable=True))),
+            parts = ((0x2BB5, 0x030200, "RTX PRO 6000 Blackwell Server", "nvidia",
+                      (Bar(0, BarKind.MEM64, 64 * MIB, prefetchable=True), Bar(2, BarKind.MEM64, 128 * GIB, prefetchable=True), Bar(4, BarKind.MEM64, 32 * MIB, prefetchable=True))),
                      (0x22E8, 0x040300, "RTX PRO 6000 audio", "snd_hda_intel", (Bar(0, BarKind.MEM32, 16 << 10),)),
                      (UNKNOWN, 0x0C0330, "RTX PRO 6000 USB controller", "xhci_hcd", UNKNOWN),
                      (UNKNOWN, 0x0C8000, "RTX PRO 6000 USB-C controller", None, UNKNOWN))
             for function, (device, class_code, name, driver, bars) in enumerate(parts):
                 board.add(f"{slot}.{function}", down, vendor_id=0x10DE, device_id=device, class_code=class_code, name=name, port_type=PortType.ENDPOINT, link=gen(32), numa_node=node,
                           driver=driver, reset_methods=("flr",) if function == 0 else ("pm",), multifunction=True, ats=UNKNOWN if function == 0 else None,
-                          sriov=UNKNOWN if function == 0 else None, bars=bars)
+                          sriov=UNKNOWN if function == 0 else None, bars=NO_LISTING if bars is UNKNOWN else bars)
     management(board, "20", 0, 0x21, turin, gpp)
     return Host("rtx-pro-8", tuple(board.functions), nodes(2, 64, 768), Cpu("x86_64", "AuthenticAMD", 26, 2, "AMD EPYC 9555", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),),
                 kernel="6.12.95", cmdline="amd_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, "a card's four functions have no ACS of their own, so that they share one IOMMU group",
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "a card's four functions have no ACS of their own, so that they share one IOMMU group",
                          "two switches with four cards and two NICs each")), (
         "eight cards of four functions (GPU, audio, two USB), one IOMMU group a card, 32 ports if each function took one: kata-containers docs/design/kata-vra.md",
         "PCIe Gen5 x16, passive server edition: NVIDIA RTX PRO 6000 Blackwell Server Edition datasheet",
+        "3D controller with BARs of 64 MiB, 128 GiB (resizable, at its size) and 32 MiB, all of them 64-bit and prefetchable: chutesai/sek8s (profiles.py, from lspci of 10de:2bb5)",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
         "ids 10de:2bb5 and 10de:22e8: pci.ids; those of the USB functions were not found",
     )
 
@@ -267,10 +297,13 @@ def r760xa() -> tuple[Host, tuple[str, ...]]:
             connectx(board, f"0000:{base + 1:02x}:00.0", root, node, device=0x101D, name="ConnectX-6 Dx", speed=16, vf_device=0x101E)
     management(board, "d0", 1, 0xD1, ids, name)
     return Host("split-roots", tuple(board.functions), nodes(2, 32, 512, remote=21), Cpu("x86_64", "GenuineIntel", 6, 207, "Intel Xeon Gold 6548Y+", 2), IommuKind.INTEL, (Tee(TeeKind.TDX, UNKNOWN),),
-                kernel="6.12.95", cmdline="intel_iommu=on iommu=pt", assumed=(BY_KERNEL, BUSES, RESETS, "one root port with one device on each root bus")), (
+                kernel="6.12.95", cmdline="intel_iommu=on iommu=pt", assumed=(BY_KERNEL, BUSES, RESETS, BARS, "one root port with one device on each root bus")), (
         "a two-socket server of which no GPU shares a root with a NIC: kubernetes/enhancements KEP-6072 on the Dell R760xa",
         "L40S 10de:26b9, PCIe Gen4 x16, 32 virtual functions: NVIDIA L40S datasheet and vGPU documentation",
         "TDX on 5th generation Xeon (family 6 model 207): Intel; the number of its key ids is set in the firmware",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
         "8086:09a2 first on each root bus: pci.ids, drivers/pci/p2pdma.c",
     )
 
@@ -289,13 +322,15 @@ def edge_single() -> tuple[Host, tuple[str, ...]]:
         root = board.port(f"0000:00:1c.{function}", "pci0000:00", f"{first:02x}-{first:02x}", PortType.ROOT_PORT, (0x8086, 0x7AB8 + function), "600 series chipset", gen(8, 1), None,
                           Acs(KERNEL_ACS | AcsBits.TB, KERNEL_ACS), multifunction=True)
         board.add(f"0000:{first:02x}:00.0", root, vendor_id=0x8086, device_id=0x15F3, class_code=0x020000, name="I225-V 2.5G", port_type=PortType.ENDPOINT, link=gen(5, 1), numa_node=None,
-                  driver="igc", reset_methods=("flr", "bus"), usage="session NIC, default route" if function == 0 else None, bars=(Bar(0, BarKind.MEM32, MIB),))
+                  driver="igc", reset_methods=("flr", "bus"), usage="session NIC, default route" if function == 0 else None, bars=(Bar(0, BarKind.MEM32, MIB), Bar(3, BarKind.MEM32, 16 << 10)))
     functions = tuple(function if function.address.bus != 2 else Function(**{name: getattr(function, name) for name in function.__slots__} | {"numa_node": None}) for function in board.functions)
     return Host("edge-single", functions, (NumaNode(0, CpuSet.of(range(24)), 64 * GIB, 0, (10,)),), Cpu("x86_64", "GenuineIntel", 6, 183, "Intel Core i7-13700E", 2), IommuKind.INTEL, (),
                 kernel="6.12.95", cmdline="intel_iommu=on",
-                assumed=(BY_KERNEL, RESETS, "the processor's own ports have no ACS capability, the chipset's do", "firmware states no NUMA nodes for devices")), (
+                assumed=(BY_KERNEL, RESETS, BARS, "the processor's own ports have no ACS capability, the chipset's do", "firmware states no NUMA nodes for devices")), (
         "processor root ports of client parts without ACS, so that all below one is one group: drivers/pci/quirks.c and Alex Williamson, 'IOMMU Groups, inside and out'",
         "ids of 13th generation Core (a703, a70d, a74d), 600/700 series chipset (7ab8), I225-V 15f3, L4 27b8: pci.ids",
+        NVME_SOURCE,
+        "I225-V: BARs of 1 MiB and 16 KiB: kernel logs on linux-pci",
     )
 
 
