@@ -43,3 +43,11 @@ def test_bars_as_json(tmp_path: Path) -> None:
     window = next(each for each in found["windows"] if (each["bridge"], each["window"]) == (str(PORT), "prefetchable"))
     assert (window["has_bytes"], window["fits"], window["largest_fits"]) == (129 * GIB, True, False)
     assert next(each for each in found["windows"] if each["bridge"] == "0000:00:01.1")["has_bytes"] is None
+
+
+def test_a_shipped_machine_says_what_its_devices_need() -> None:
+    """A port above two GPUs and two NICs: 2 x (128 GiB + 16 MiB + 32 MiB) + 2 x 32 MiB; with 16 virtual functions of 2 MiB a NIC 64 MiB more."""
+    result = CliRunner().invoke(cli, ["show", "hgx-h100", "--as", "bars"])
+    (line,) = [line for line in result.output.splitlines() if line.startswith("0000:01:00.0 prefetchable")]
+    assert line.split("needs ")[1] == "256.156 GiB; with all virtual functions 256.219 GiB"
+    assert "has unknown (what firmware gives each bridge is one machine's own)" in line
