@@ -28,9 +28,10 @@ _MOST_HOSTS = 16
               help="Where the guests may run: a HOST, again for each further one; HOST*COUNT for equal ones; or a fleet document.")
 @output_path("Write the plan here (with - to standard output, and what is said about it to standard error); with several hosts a folder, one plan a host.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same input and seed, same plan.")
+@click.option("--prove", is_flag=True, help="Let z3 prove again that no plan is better, or that there is none; on one host.")
 @output_format()
 @host_options
-def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: int, output: str, stated: Stated) -> None:
+def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: int, prove: bool, output: str, stated: Stated) -> None:
     """A plan for the guests of WORKLOAD on one or several hosts, or why there is none and what would help.
 
     \b
@@ -53,7 +54,7 @@ def solve(*, workload: str, hosts: tuple[str, ...], target: Path | None, seed: i
     if target is not None:
         _refuse(target, several=several, plan_to_stdout=plan_to_stdout)
     with waiting("solving"):
-        answer = solve_fleet(wish, fleet, seed=seed)
+        answer = solve_fleet(wish, fleet, seed=seed, prove=prove)
         plans = tuple(with_steps(plan) for plan in answer.plans) if isinstance(answer, Planned) else ()
     written = []
     if target is not None:
@@ -93,7 +94,9 @@ def document(answer: Planned | Infeasible | Undecided, plans: Sequence[Plan]) ->
         case Infeasible():
             because = [{"text": reason.text, "where": [str(place) for place in reason.places]} for reason in answer.because]
             relaxations = [{"text": relaxation.text, "cost": relaxation.cost} for relaxation in answer.relaxations]
-            return {"answer": "infeasible", "plan": None, "plans": [], "because": because, "relaxations": relaxations, "reason": None}
+            found = {"answer": "infeasible", "plan": None, "plans": [], "because": because, "relaxations": relaxations, "reason": None}
+            proofs = [{"by": certificate.by, "says": certificate.says} for certificate in answer.certificates]
+            return found | ({"certificates": proofs} if proofs else {})
     facts = [{"text": fact.text, "where": [str(place) for place in fact.places]} for fact in answer.facts]
     cases = [{"if": case.if_, **document(case.answer, case.answer.plans if isinstance(case.answer, Planned) else ())} for case in answer.cases]
     return {"answer": "undecided", "plan": None, "plans": [], "because": facts, "relaxations": [], "reason": answer.reason, "cases": cases}
@@ -111,6 +114,7 @@ def describe(answer: Planned | Infeasible | Undecided, plans: Sequence[Plan]) ->
                 lines += ["feasible if, smallest change first:", fold([relaxation.text for relaxation in answer.relaxations])]
             else:
                 lines.append("no change that was tried makes it feasible")
+            lines += [f"proven by {certificate.by}: {certificate.says}" for certificate in answer.certificates]
             return "\n".join(lines)
     lines = [f"undecided: {answer.reason}"]
     facts = [fact.text + "".join(f"\n      {place}" for place in fact.places) for fact in answer.facts]

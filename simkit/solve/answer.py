@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from simkit.model.place import Place
-from simkit.model.plan import Plan
+from simkit.model.plan import Certificate, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """There is no plan. `because` is minimal: leaving out any one of them would make it feasible."""
+    """There is no plan. `because` is minimal: leaving out any one of them would make it feasible. `certificates`: who has shown it."""
 
     because: tuple[Reason, ...]
     relaxations: tuple[Relaxation, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.model.address import Address
-from simkit.solve.apart import keep_apart
 from simkit.solve.assignment import Assignment
+from simkit.solve.constraints import encode
 from simkit.solve.encoding import Encoding
 from simkit.solve.greedy import guess
-from simkit.solve.instances import cut_up
-from simkit.solve.labels import Label, What
+from simkit.solve.labels import Label
 from simkit.solve.levels import ADDRESSES, Level, levels
 from simkit.solve.objective import figures, least
 from simkit.solve.problem import Problem
-from simkit.solve.room import at_most, ports
 
 LIMIT = 30.0
 """Deterministic time (CP-SAT's own count of work, about seconds of one core) after which the answer is undecided."""
@@ -52,11 +50,7 @@ def decide(problem: Problem, active: Collection[Label], *, seed: int = 0, optimi
     """Serve the active constraints and, if told to, optimise by `levels`, one after the other, from where `begin` stands."""
     from ortools.sat.python import cp_model
 
-    encoding = Encoding(problem, frozenset(active), cp_model.CpModel())
-    encoding.build()
-    cut_up(encoding)
-    keep_apart(encoding)
-    _limits(encoding)
+    encoding = encode(problem, active, cp_model.CpModel())
     wanted = levels(encoding) if optimise else []
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
@@ -135,14 +129,6 @@ def _weighted(stage: list[Level]) -> Any:
         total.append(weight * level.expression())
         weight *= level.most + 1
     return sum(total)
-
-
-def _limits(encoding: Encoding) -> None:
-    """Root ports, switch ports and bridges of the guests' trees, as `simkit.solve.topology` will build them."""
-    for guest in encoding.problem.workload.guests:
-        if Label(guest.name, What.LIMITS) in encoding.active:
-            for sum_of_ports, most in at_most(ports(encoding, guest)):
-                encoding.model.add(sum_of_ports <= most)
 
 
 def _read(encoding: Encoding, solver: Any) -> Assignment:

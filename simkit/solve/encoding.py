@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -10,6 +11,7 @@ from typing import Any
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.route import PeerClass
+from simkit.model.unknown import is_known
 from simkit.model.workload import GuestRequest
 from simkit.semantics.partitions import partitions_of
 from simkit.solve.labels import Label, What
@@ -54,11 +56,24 @@ class Encoding:
             self._peers(wish)
         for wish in self.wanted():
             self._near(wish)
+        self._tees()
         self._exclusive()
         self._whole_groups()
         self._processors()
         self._strict()
         self._partitions()
+
+    def _tees(self) -> None:
+        """Guests of a technology that the platform offers, no more than it has keys for; where that is unknown, any."""
+        host = self.problem.host
+        if not is_known(host.tees):
+            return
+        offered = {tee.kind: tee.max_guests for tee in host.tees}
+        asked = Counter(guest.tee for guest in self.problem.guests if Label(guest.name, What.TEE) in self.active)
+        for kind, count in asked.items():
+            most = offered.get(kind, 0)
+            if is_known(most) and count > most:
+                self.model.add_bool_or([])
 
     def wanted(self) -> list[Wish]:
         """The wishes that are to be served. One for GPUs that is left out stays, for any GPUs in any number, where the guest wants devices near a GPU.

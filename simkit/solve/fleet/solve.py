@@ -24,17 +24,17 @@ MOST_QUESTIONS = 2_000
 """How many times a single host may be solved for before the answer is undecided."""
 
 
-def solve_fleet(workload: Workload, fleet: Fleet, *, seed: int = 0, limit: float = LIMIT) -> Answer:
+def solve_fleet(workload: Workload, fleet: Fleet, *, seed: int = 0, limit: float = LIMIT, prove: bool = False) -> Answer:
     """Plans for the guests of `workload` on hosts of `fleet`, one for each host that gets guests, or why there are none.
 
-    Equal hosts and equal guests are counted; first the fullest hosts, so that whole hosts stay free for what is to come.
+    Equal hosts and equal guests are counted; first the fullest hosts, so that whole hosts stay free for what is to come. `prove` is for one host.
 
     Raises:
         UnknownName: the workload pins a device that no host has.
         CheckerDisagrees: a plan did not pass `simkit.semantics.placement.check`; please report it.
     """
     if len(fleet.members) == 1:
-        return solve(workload, replace(fleet.members[0].host, name=fleet.members[0].name), seed=seed, limit=limit)
+        return solve(workload, replace(fleet.members[0].host, name=fleet.members[0].name), seed=seed, limit=limit, prove=prove)
     _refuse_unknown(workload, fleet)
     hosts = host_kinds(fleet.members, by_domain=any(rule.by is Scope.DOMAIN for rule in workload.spread))
     guests = guest_kinds(workload)
