@@ -70,18 +70,30 @@ def main() -> None:
 
 
 def _in_process() -> None:
-    from bench.fabrics import one_domain_after_another, unknown_ports
+    from bench.fabrics import numa_nodes, one_domain_after_another, switched, unknown_ports
+    from bench.wishes import fleet, four_by_four, one_each, one_guest, racked, three_guests
     from simkit.formats.source import open_host, open_workload
     from simkit.semantics.class_matrix import class_matrix
     from simkit.semantics.groups import groups
     from simkit.semantics.possible import possible
+    from simkit.solve.fleet.solve import solve_fleet
     from simkit.solve.solve import solve
 
     host, workload = open_host("hgx-h100"), open_workload("two-guests")
+    usual, rack = three_guests(), fleet(128)
+    full, over = racked(0), racked(1)
+    fours, sixteen, aligned, nodes = four_by_four(), switched(4), one_each(34), numa_nodes(34)
     thousands, many, unknown = one_domain_after_another(3_000), one_domain_after_another(100_000), unknown_ports(40)
     vertices = [function.address for function in thousands.functions][:2_600]
     work = (
         ("solve two-guests", lambda: solve(workload, host), ""),
+        ("solve three guests on an HGX", lambda: solve(usual, host), "0.05 s"),
+        ("solve three-guests, infeasible by one GPU", lambda: solve(open_workload("three-guests"), host), ""),
+        ("solve 16 GPUs in guests of four, best P2P", lambda: solve(fours, sixteen), "0.05 s"),
+        ("solve one guest of 4 GPUs on 34 NUMA nodes, aligned", lambda: solve(one_guest(4), nodes), "0.01 s"),
+        ("solve 34 guests on 34 NUMA nodes, aligned", lambda: solve(aligned, nodes), ""),
+        ("solve 307 guests, 1,024 GPUs on 128 hosts", lambda: solve_fleet(full, rack), "2 s"),
+        ("the same with one GPU too many: core and changes", lambda: solve_fleet(over, rack), "1 s"),
         ("groups of hgx-h100", lambda: groups(host), ""),
         (f"groups of {len(thousands.functions):,} functions", lambda: groups(thousands), "0.025 s for 3,000"),
         (f"groups of {len(many.functions):,} functions", lambda: groups(many), "1.5 s for 100,000"),
