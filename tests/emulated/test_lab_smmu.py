@@ -16,13 +16,14 @@ from simkit.model.capabilities import Acs, AcsBits, BusRange, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
+from simkit.model.unknown import UNKNOWN, is_known
 from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 ARM_KERNELS = [kernel for kernel in KERNELS if kernel.architecture is ARM]
 SEEDS = range(COUNT) if COUNT > 3 else (1,)
-PORT, DISK, IDLE = (Address.parse(text) for text in ("00:01.0", "01:00.0", "00:05.0"))
+PORT, DISK, IDLE, FAR_PORT, FAR_DISK = (Address.parse(text) for text in ("00:01.0", "01:00.0", "00:05.0", "80:00.0", "81:00.0"))
 
 
 PAIRS = [(kernel, tree) for kernel in ARM_KERNELS for tree in (False, True)] if COUNT >= 3 else list(zip(ARM_KERNELS[:1] + ARM_KERNELS[-1:], (True, False), strict=False))
@@ -89,6 +90,36 @@ def test_parameters_and_drivers(arm_lab: Lab) -> None:
         session.remove(PORT)
         session.rescan()
         assert session.acs(PORT) == AcsBits(0x1D)
+
+
+def two_roots() -> Host:
+    """`small`, and a port with a disk on a root bus of its own."""
+    port = replace(small()[PORT], address=FAR_PORT, parent=RootBus(0, 0x80), bus_range=BusRange(0x81, 0x81))
+    return Host("two-roots", (*small().functions, port, replace(small()[DISK], address=FAR_DISK, parent=FAR_PORT)), iommu=IommuKind.SMMU)
+
+
+@pytest.mark.parametrize(("start", "option", "outside"), [
+    ("pxb-pcie", "bypass_iommu=on", {FAR_PORT, FAR_DISK}),
+    ("virt", "default_bus_bypass_iommu=on", {Address(0, 0, 0, 0), Address(0, 0, 1, 0), PORT, DISK, IDLE}),
+], ids=["expander", "first-bus"])
+def test_a_root_bus_outside_the_smmus_scope(arm_lab: Lab, start: str, option: str, outside: set[Address]) -> None:
+    """IORT maps the ids of the other bus alone: what is on this one has no group with any driver, and VFIO takes none of it."""
+    if arm_lab.devicetree:
+        pytest.skip("a devicetree's machine has one root bus")
+    machine = arm_lab.machine(two_roots())
+    assert any(each.startswith(start) for each in machine.args)
+    args = tuple(f"{each},{option}" if each.startswith(start) else each for each in machine.args)
+    with arm_lab.boot(replace(machine, args=args)) as session:
+        for disk in (DISK, FAR_DISK):
+            session.await_driver(disk)
+        bound = {disk: session.bind(disk, "vfio-pci") for disk in (DISK, FAR_DISK, IDLE)}
+        read, order = session.host(), session.probe_order()
+    assert {disk for disk, driver in bound.items() if driver is None} == outside & bound.keys()
+    assert is_known(read.iommu_scopes)
+    assert {function.address for function in read.functions if function.iommu_group is None} >= outside
+    agreement = groups_agree(read, order=order)
+    assert agreement, agreement.differences
+    assert not groups_agree(replace(read, iommu_scopes=UNKNOWN), order=order)
 
 
 def test_expanders_and_numa_nodes_are_said_not_to_be_there() -> None:
