@@ -82,15 +82,17 @@ class GroupBuilder:
             return True
         if translated(self.host, function) is False:
             return True
-        if waits_for_driver(self.host, function) is True:
+        if self.host.iommu is IommuKind.SMMU and waits_for_driver(self.host, function) is True:
             return True
         maker = dma_function(self.host, function)
         return maker is not function and maker.address not in self.group_of
 
     def _streamed(self, streams: Streams | None, function: Function) -> bool:
         """Whether all its stream ids are its own, which Arm's SMMUv3 wants."""
+        if streams is None:
+            return True
         aliases = self._aliases.get((function.address.domain, function.address.bus), {}).get(function.address, frozenset())
-        return streams is None or streams.claim(function, aliases)
+        return streams.claim(function, aliases)
 
     def _through_maker(self, function: Function) -> Joined | None:
         """What lies in a domain that Intel's VMD made is visited as the VMD itself, whose group is there already."""

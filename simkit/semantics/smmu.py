@@ -39,8 +39,10 @@ def waits_for_driver(host: Host, function: Function) -> bool | Unknown:
 
     A virtual function is tried with the driver of its physical one, unless that takes any device.
     """
+    if host.iommu is not IommuKind.SMMU:
+        return False
     found = kernels.release(host.kernel)
-    if host.iommu is not IommuKind.SMMU or (found is not None and found >= PROBED_WHEN_FOUND_SINCE):
+    if found is not None and found >= PROBED_WHEN_FOUND_SINCE:
         return False
     if function.is_bridge or (is_known(function.class_code) and function.class_code in _PORT_DRIVER):
         return False
