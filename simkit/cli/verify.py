@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simkit.cli.options import Stated, complete_host, host_options, output_format, shipped_or_file
+from simkit.cli.options import Stated, Word, complete_host, host_options, shipped_or_file
 from simkit.cli.output import print_json
 from simkit.cli.progress import waiting
 from simkit.cli.what_if import acs_option, controls
@@ -25,7 +25,8 @@ _MARK = {Outcome.HOLDS: "holds    ", Outcome.VIOLATED: "VIOLATED ", Outcome.RESI
 @click.argument("subject", metavar="HOST|plan.json", shell_complete=complete_host)
 @click.option("--policy", required=True, metavar="POLICY", shell_complete=shipped_or_file("policies"), help="A shipped policy's name, or a file.")
 @acs_option
-@output_format()
+@click.option("--format", "output", type=Word(["text", "json", "junit", "sarif"]), default="text", show_default=True,
+              help="For people, or for programs: JUnit's XML for test reports, SARIF for code scanning.")
 @host_options
 def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stated: Stated) -> None:
     """Decide every rule of a policy over a host, or over what a plan makes of its host.
@@ -33,6 +34,7 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
     \b
     simkit verify plan.json --policy isolation
     simkit verify hgx-h100 --policy fabric --acs 0000:02:00.0=
+    simkit verify plan.json --policy isolation --format junit > report.xml
 
     Exit status: 0 pass (also with residual risk), 1 something is violated, 2 bad input, 3 nothing is violated, but
     something could not be decided.
@@ -50,6 +52,12 @@ def verify(*, subject: str, policy: str, acs: tuple[str, ...], output: str, stat
         report = decide(found, rules)
     if output == "json":
         print_json(documents.report(subject, report))
+    elif output in ("junit", "sarif"):
+        from simkit import __version__
+        from simkit.formats.findings import junit, sarif
+
+        document = documents.report(subject, report)
+        click.echo(junit(document) if output == "junit" else sarif(document, version=__version__), nl=False)
     else:
         click.echo(describe(report, of_plan=isinstance(found, Plan)))
     sys.exit(0 if report.verdict is not Verdict.FAIL else 3 if report.undecided else 1)
