@@ -24,7 +24,8 @@ _SHOWN = 5
 @plan_argument
 @click.option("--kernel", metavar="RELEASE", help="Which of the unpacked kernels, for example 6.12; the newest if left out.")
 @click.option("--kernels", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The folder of kernels (scripts/lab-kernels fills one).")
-@click.option("--iommu", type=Word(["intel", "amd"]), default="intel", show_default=True, help="The emulated IOMMU; with AMD's, QEMU's disks have no driver.")
+@click.option("--iommu", type=Word(["intel", "amd", "smmu"]), default="intel", show_default=True,
+              help="The emulated IOMMU; an SMMU lies on Arm's machine, which takes an arm64 kernel; with AMD's, QEMU's disks have no driver.")
 @click.option("--limit", type=click.IntRange(5, 3600), default=120, show_default=True, metavar="SECONDS", help="How long the machine may take to boot.")
 @output_format()
 def rehearse(*, plan: str, kernel: str | None, kernels: Path | None, iommu: str, limit: int, output: str) -> None:

@@ -56,6 +56,7 @@ def rehearse(plan: Plan, lab: Lab, *, iommu: IommuKind | None = None, progress: 
     machine = lab.machine(plan.host, iommu=iommu)
     with lab.boot(machine) as session, tempfile.TemporaryDirectory(prefix="simkit-rehearsal-") as folder:
         start = session.host()
+        order = session.probe_order() if start.iommu is IommuKind.SMMU else ()
         made = rehearsed(plan, machine, start)
         journal = Path(folder) / "journal"
         applied = apply(made, session.node, journal, progress=progress)
@@ -64,7 +65,7 @@ def rehearse(plan: Plan, lab: Lab, *, iommu: IommuKind | None = None, progress: 
         handed = tuple(address for address in given if address not in after or after[address].driver != "vfio-pci")
         rollback(journal, session.node, progress=progress)
         left = tuple(f"{change.subject} {change.field}".strip() for change in diff(start, session.host()))
-    return Rehearsal(str(start.kernel), machine, made, groups_agree(start), applied, handed, left)
+    return Rehearsal(str(start.kernel), machine, made, groups_agree(start, order=order), applied, handed, left)
 
 
 def rehearsed(plan: Plan, machine: Machine, read: Host) -> Plan:
