@@ -25,7 +25,8 @@ def junit(document: Mapping[str, Any]) -> str:
     totals = {"tests": str(len(findings)), "failures": str(counts["failure"]), "errors": str(counts["error"]), "skipped": str(counts["skipped"])}
     suite = ET.Element("testsuite", name=_clean(document["policy"]), attrib=totals)
     for finding in findings:
-        case = ET.SubElement(suite, "testcase", classname=_clean(f"simkit.{document['policy']}"), name=_clean(finding["property"]), file=_clean(finding["where"]))
+        named = {"classname": f"simkit.{document['policy']}", "name": finding["property"], "file": finding["where"]}
+        case = ET.SubElement(suite, "testcase", attrib={key: _clean(value) for key, value in named.items()})
         remedy = [f"remedy: {finding['remedy']}"] if finding["remedy"] else []
         said = "\n".join([finding["text"], *remedy, *(f"assuming {each}" for each in finding["assumptions"])])
         word = _BAD.get(finding["status"])

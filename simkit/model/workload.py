@@ -15,10 +15,11 @@ from simkit.model.unknown import is_known
 
 
 class Topology(StrEnum):
-    """The tree a guest sees: every device on a root port of its own, or the host's switches mirrored (Kata VRA)."""
+    """The tree a guest sees: each device on a root port of its own, the host's switches mirrored (Kata VRA), or these where neighbours matter."""
 
     FLATTEN = "flatten"
     REPLICATE = "replicate"
+    AUTO = "auto"
 
 
 class Share(StrEnum):
@@ -132,6 +133,18 @@ class GuestRequest:
     def path(self) -> str:
         """Where its lines are found in `Workload.places`."""
         return f"guests/{self.name}"
+
+    def mirrors(self, index: int) -> bool:
+        """Whether devices of a request go below mirrored switches: all of `replicate`, none of `flatten`.
+
+        Of `auto` those that the guest's drivers must see as neighbours below switches: requests with `near` or `peers` of PIX or PXB,
+        and the GPUs that others are to be near to.
+        """
+        if self.topology is not Topology.AUTO:
+            return self.topology is Topology.REPLICATE
+        request = self.devices[index]
+        bounds = (request.near, request.peers) if request.kind is not Kind.GPU else (request.peers, *(other.near for other in self.devices))
+        return any(bound in (PeerClass.PIX, PeerClass.PXB) for bound in bounds)
 
 
 @dataclass(frozen=True, slots=True)

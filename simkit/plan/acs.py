@@ -49,7 +49,7 @@ def acs_changes(host: Host, guests: tuple[GuestPlan, ...]) -> tuple[AcsChange, .
                     bits[port.address] = bits.get(port.address, AcsBits.NONE) | missing
                     why.setdefault(port.address, f"keeps the requests of {guest.name} from turning around to others")
     for guest in guests:
-        if guest.topology is Topology.REPLICATE:
+        if guest.topology is not Topology.FLATTEN:
             for port in _short_ways(host, guest, bits):
                 bits[port.address] = bits.get(port.address, AcsBits.NONE) | AcsBits.DT
                 short = f"lets address-translated requests between the devices of {guest.name} take the short way"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Sriov
@@ -14,14 +15,16 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Share
+from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Share, Topology
 from simkit.semantics.gpu_profiles import mig_profiles, most_vgpus
 from simkit.semantics.groups import groups
 from simkit.semantics.guest_space import mmio64_mib
+from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_apart import check_apart
 from simkit.semantics.placement_tree import check_tree
+from simkit.semantics.routes import tree_class
 from simkit.semantics.sriov import vf_address
 
 __all__ = ["check", "check_tree", "split"]
@@ -247,8 +250,31 @@ def _served(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     asked = sum(request.count for request in requests.devices)
     if len(own) != asked:
         yield f"{guest.name} asks for {asked} devices and gets {len(own)}"
-    elif split(plan.host, requests, own) is None:
+        return
+    served = split(plan.host, requests, own)
+    if served is None:
         yield f"{guest.name}: no way to tell its devices apart by request serves all of its {len(requests.devices)} requests"
+    elif requests.topology is Topology.AUTO:
+        yield from _neighbours(plan.host, guest, requests, served)
+
+
+def _neighbours(host: Host, guest: GuestPlan, requests: GuestRequest, served: Served) -> Iterator[str]:
+    """In an `auto` tree drivers see as neighbours what the workload wants below switches: each bound holds among guest addresses too."""
+    view, at = guest_view(host, guest), guest_addresses(host, guest)
+
+    def seen(a: GuestDevice, b: GuestDevice) -> PeerClass:
+        return tree_class(view, view[at[a.address]], view[at[b.address]])
+
+    gpus = [device for device in guest.devices if device.companion_of is None and _source(host, device).kind is Kind.GPU]
+    for request, devices in zip(requests.devices, served, strict=True):
+        if request.peers in (PeerClass.PIX, PeerClass.PXB):
+            for a, b in combinations(devices, 2):
+                if seen(a, b) > request.peers and nearness(host, *(_source(host, device).address for device in (a, b))) >= PeerClass.PIX:
+                    yield f"{guest.name}: its drivers see {a.address} and {b.address} as {seen(a, b)}, {request.peers} is asked for"
+        if request.near in (PeerClass.PIX, PeerClass.PXB):
+            for device in devices:
+                if all(seen(device, gpu) > request.near for gpu in gpus):
+                    yield f"{guest.name}: its drivers see no GPU within {request.near} of {device.address}"
 
 
 Served = tuple[tuple[GuestDevice, ...], ...]

@@ -30,7 +30,7 @@ def check_tree(host: Host, guest: GuestPlan) -> tuple[str, ...]:
     faults = [*_ports(guest), *_expanders(guest), *_devices(guest), *_mirrors(host, guest)]
     if not faults:
         faults += [f"{guest.name}: {short}" for short in guest_space(host, guest).over]
-        faults += [*_mirrored(host, guest)] if guest.topology is Topology.REPLICATE else [*_flat(guest)]
+        faults += [*_mirrored(host, guest)] if guest.topology is Topology.REPLICATE else [*_flat(guest)] if guest.topology is Topology.FLATTEN else []
     return tuple(faults)
 
 

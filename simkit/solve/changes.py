@@ -57,7 +57,7 @@ def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
             plain = replace(guest, tee=TeeKind.NONE)
             yield (Change(f"{guest.name} without {guest.tee}, so not confidential", 1, _guest(workload, plain)),)
         case What.LIMITS:
-            yield (_other_topology(workload, guest),)
+            yield from ((change,) for change in _other_topologies(workload, guest))
         case What.CPUS:
             yield tuple(
                 Change(
@@ -203,7 +203,9 @@ def _farther(workload: Workload, guest: GuestRequest, index: int, what: What) ->
         yield Change(f"{guest.name} with {whose} in place of {bound}", steps, _request(workload, guest, index, changed))
 
 
-def _other_topology(workload: Workload, guest: GuestRequest) -> Change:
-    other = Topology.FLATTEN if guest.topology is Topology.REPLICATE else Topology.REPLICATE
-    lost = ", so that its drivers see no switches" if other is Topology.FLATTEN else ""
-    return Change(f"{guest.name} with topology {other} in place of {guest.topology}{lost}", 1, _guest(workload, replace(guest, topology=other)))
+def _other_topologies(workload: Workload, guest: GuestRequest) -> Iterator[Change]:
+    lost = {Topology.FLATTEN: ", so that its drivers see no switches", Topology.AUTO: ", so that its drivers see switches only where it asks for neighbours"}
+    for other in (Topology.AUTO, Topology.REPLICATE, Topology.FLATTEN):
+        if other is not guest.topology:
+            text = f"{guest.name} with topology {other} in place of {guest.topology}{lost.get(other, '')}"
+            yield Change(text, 1, _guest(workload, replace(guest, topology=other)))

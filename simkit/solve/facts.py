@@ -20,6 +20,7 @@ from simkit.model.workload import DeviceRequest, Topology, Workload
 from simkit.semantics import gpu_profiles
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
+from simkit.semantics.smmu import grouped_when_bound, handed_over
 from simkit.semantics.sriov import vf_address
 from simkit.solve.classes import Classes
 
@@ -28,7 +29,8 @@ from simkit.solve.classes import Classes
 class Facts:
     """Tables by function.
 
-    `members`: the functions of its IOMMU group, bridges aside, itself included; empty where it has none. `chain`: the switches
+    `members`: the functions of its IOMMU group, bridges aside, itself included; empty where it has none. `late`: those that get theirs
+    with vfio-pci (`grouped_when_bound`); `grouping` and `members` are as if it were bound to all of these. `chain`: the switches
     above it, by upstream port, topmost first. `root`: the topmost port above it. `home`: the lowest switch above it with several
     slots below, else `root`. `switches`: by switch with several GPUs below, these GPUs. `virtual`: by physical function, the
     indices of virtual functions that could be handed out, and `shared` those that could not, since they would share a group.
@@ -37,6 +39,7 @@ class Facts:
     host: Host
     grouping: Grouping
     members: dict[Address, tuple[Address, ...]]
+    late: frozenset[Address]
     chain: dict[Address, tuple[Address, ...]]
     root: dict[Address, Address]
     home: dict[Address, Address]
@@ -98,7 +101,8 @@ def facts_of(workload: Workload, host: Host, *, known: Facts | None = None) -> F
             known._tried[tried] = _virtual_functions(host, wanted)
         virtual, shared = known._tried[tried]
         return replace(known, virtual=virtual, shared=shared)
-    grouping = groups(host)
+    late = frozenset(function.address for function in host.functions if grouped_when_bound(host, function) and not function.usage)
+    grouping = groups(handed_over(host, sorted(late)) if late else host)
     members = {address: tuple(other for other in group.functions if not host[other].is_bridge) for group in grouping.groups for address in group.functions}
     chain = {function.address: _chain(host, function) for function in host.functions if not function.is_bridge}
     root = {function.address: _root(host, function) for function in host.functions if not function.is_bridge}
@@ -111,7 +115,7 @@ def facts_of(workload: Workload, host: Host, *, known: Facts | None = None) -> F
     virtual, shared = _virtual_functions(host, wanted)
     parents = frozenset(function.physfn for function in host.functions if function.physfn is not None)
     several = {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}
-    return Facts(host, grouping, members, chain, root, home, several, virtual, shared, parents, Classes(host), {tuple(wanted.items()): (virtual, shared)})
+    return Facts(host, grouping, members, late, chain, root, home, several, virtual, shared, parents, Classes(host), {tuple(wanted.items()): (virtual, shared)})
 
 
 def _chain(host: Host, function: Function) -> tuple[Address, ...]:

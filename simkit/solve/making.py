@@ -61,6 +61,8 @@ def _assumptions(problem: Problem, made: tuple[GuestPlan, ...]) -> Iterator[str]
         yield f"{assumption.text} ({assumption.place})"
     if facts.grouping.status is Status.AMBIGUOUS:
         yield "where IOMMU groups could not be decided, the coarsest possible ones were planned with"
+    if late := sorted({device.address for guest in made for device in guest.bound if device.address in facts.late}):
+        yield f"vfio-pci makes the IOMMU groups of {listed([str(address) for address in late])} as planned: they have none before a driver is bound"
     yield from host.assumed
     if not is_known(host.tees) and any(guest.tee is not TeeKind.NONE for guest in made):
         kinds = sorted({str(guest.tee) for guest in made if guest.tee is not TeeKind.NONE})

@@ -24,16 +24,17 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
     """The guests of a plan, in the order of the workload."""
     nodes = guest_nodes(problem, assignment)
     free = {address: list(indices) for address, indices in problem.facts.virtual.items()}
-    number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions}
+    number = {address: group.id for group in problem.facts.grouping.groups for address in group.functions if address not in problem.facts.late}
     whole = {lot: list(addresses) for lot, addresses in problem.lots.items()}
     made, served = [], {}
     for guest in problem.guests:
         by_request = [list(_devices(problem, guest.name, index, assignment, free, whole, number)) for index in range(len(guest.devices))]
         served[guest.name] = [[device.address for device in devices] for devices in by_request]
         asked_for = [device for devices in by_request for device in devices]
+        mirrored = {device.address for index, devices in enumerate(by_request) if guest.mirrors(index) for device in devices}
         along = list(_companions(problem, sorted(device.address for device in asked_for if device.vf_of is None), number))
         held = tuple(along) if guest.companions is Companions.LEFT else ()
-        ports, placed = tree(problem.facts, guest.topology, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
+        ports, placed = tree(problem.facts, mirrored, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
         made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name],
                               held=held, hugepage_bytes=guest.hugepage_bytes))
     made = [replace(guest, devices=tuple(_started(problem, made, device) for device in guest.devices), mmio64_mib=mmio64_mib(problem.host, guest))
@@ -49,7 +50,7 @@ def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, f
     for address in assignment.chosen[guest, index]:
         if not virtual:
             own = whole[address].pop(0)
-            yield GuestDevice(own, "", group=number[own])
+            yield GuestDevice(own, "", group=number.get(own))
         else:
             which = free[address].pop(0)
             place = vf_address(problem.host, problem.host[address], which)
@@ -81,4 +82,4 @@ def _companions(problem: Problem, physical: list[Address], number: dict[Address,
                 seen.add(other)
                 mates = [mate for mate in physical if mate in problem.facts.members[other]]
                 lead = next((mate for mate in mates if mate.slot == other.slot), mates[0])
-                yield GuestDevice(other, "", group=number[other], companion_of=lead)
+                yield GuestDevice(other, "", group=number.get(other), companion_of=lead)

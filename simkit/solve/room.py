@@ -11,7 +11,7 @@ from typing import Any
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
-from simkit.model.workload import Companions, GuestRequest, Topology
+from simkit.model.workload import Companions, GuestRequest
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, RESERVED_SLOTS, ROOT_BUS_SLOTS
 from simkit.solve.encoding import Encoding
 
@@ -48,22 +48,25 @@ def at_most(ports: Ports) -> Iterator[tuple[Any, int]]:
 
 def ports(encoding: Encoding, guest: GuestRequest) -> Ports:
     """The ports of a guest: as many root ports as devices, or the host's switches anew."""
-    devices = _devices(encoding, guest)
-    bridged = [term for address, terms in devices.items() for term in terms[1]]
-    own = {address: terms[0] for address, terms in devices.items() if terms[0]}
-    count = sum(encoding.most(wish) for wish in encoding.wanted() if wish.guest == guest.name) + sum(len(terms[1]) + terms[2] for terms in devices.values())
-    if guest.topology is Topology.FLATTEN:
-        return Ports([term for terms in own.values() for term in terms], [], bridged, (count, 0, count))
-    return _replicated(encoding, own, bridged, count)
+    flat, mirrored = (_devices(encoding, guest, mirrored=choice) for choice in (False, True))
+    bridged = [term for devices in (flat, mirrored) for terms in devices.values() for term in terms[1]]
+    alone = [term for terms in flat.values() for term in terms[0]]
+    own = {address: terms[0] for address, terms in mirrored.items() if terms[0]}
+    every = [terms for devices in (flat, mirrored) for terms in devices.values()]
+    count = sum(encoding.most(wish) for wish in encoding.wanted() if wish.guest == guest.name) + sum(len(terms[1]) + terms[2] for terms in every)
+    if not own:
+        return Ports(alone, [], bridged, (count, 0, count))
+    found = _replicated(encoding, own, bridged, count)
+    return Ports([*alone, *found.root], found.switch, bridged, (found.most[0] + (count if alone else 0), *found.most[1:])) if alone else found
 
 
-def _devices(encoding: Encoding, guest: GuestRequest) -> dict[Address, tuple[list[Any], list[Any], int]]:
-    """By function: how often it needs a port of its own, how often a bridge's slot, how often at most the former as a companion."""
+def _devices(encoding: Encoding, guest: GuestRequest, *, mirrored: bool) -> dict[Address, tuple[list[Any], list[Any], int]]:
+    """By function, of requests that are mirrored or not: how often a port of its own, how often a bridge's slot, how often the former as a companion."""
     found: dict[Address, tuple[list[Any], list[Any], int]] = {}
     facts, host = encoding.problem.facts, encoding.problem.host
     groups: dict[Address, None] = {}
     for wish in encoding.wanted():
-        if wish.guest == guest.name:
+        if wish.guest == guest.name and guest.mirrors(wish.index) is mirrored:
             for address in wish.lots:
                 found.setdefault(address, ([], [], 0))[0].append(encoding.take[wish.guest, wish.index, address])
                 if not wish.request.share.virtual:

@@ -5,14 +5,14 @@ Ids follow Kata where Kata has such a port (`rp0`, `swrp0`, `swup0`, `swdp0`, `p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestNode, GuestPort, GuestPortKind
 from simkit.model.route import PeerClass
-from simkit.model.workload import Companions, Topology
+from simkit.model.workload import Companions
 from simkit.semantics.routes import tree_class
 from simkit.solve.facts import Facts
 from simkit.solve.room import BRIDGE_SLOTS, conventional
@@ -25,23 +25,27 @@ _NVIDIA = 0x10DE
 _MOST_CLIQUES = 16
 
 
-def tree(facts: Facts, topology: Topology, devices: Sequence[GuestDevice], nodes: Sequence[GuestNode], *,
+def tree(facts: Facts, mirrored: Collection[Address], devices: Sequence[GuestDevice], nodes: Sequence[GuestNode], *,
          companions: Companions = Companions.BRIDGE) -> tuple[tuple[GuestPort, ...], tuple[GuestDevice, ...]]:
-    """Ports for `devices` (whose `port` is not set yet), and the devices on them. The same input gives the same ids, slots and chassis numbers."""
+    """Ports for `devices`, and the devices on them; the same input gives the same ids, slots and chassis numbers.
+
+    `mirrored` go below the host's switches anew, with their companions, the others on root ports of their own. P2P cliques are given where
+    nothing is mirrored.
+    """
     builder = _Builder(facts, {node.host_node: node.id for node in nodes})
     ordered = sorted(devices, key=lambda device: device.address)
     bridged = [device for device in ordered if device.companion_of is not None and conventional(facts.host[device.address].kind, companions)]
     own = [device for device in ordered if device not in bridged]
     spread = sorted({number for device in own if isinstance(number := facts.host[_source(device)].numa_node, int)})
     builder.expand(spread if len(spread) > 1 else [])
-    if topology is Topology.FLATTEN:
-        for device in own:
+    below = [device for device in own if (device.companion_of or device.address) in mirrored]
+    builder.replicate(below)
+    for device in own:
+        if device not in below:
             builder.alone(device)
-    else:
-        builder.replicate(own)
     builder.bridge(bridged)
     placed = builder.devices
-    return builder.finished(), tuple(_with_cliques(facts, placed) if topology is Topology.FLATTEN else placed)
+    return builder.finished(), tuple(placed if below else _with_cliques(facts, placed))
 
 
 def _source(device: GuestDevice) -> Address:

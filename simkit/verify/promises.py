@@ -47,7 +47,7 @@ def _kept(name: str, scene: Scene, plan: Plan, pairs_of: Callable[[Plan, GuestPl
                 text = f"{guest.name}: {scene.name(a.address)} and {scene.name(b.address)} are {on_host} on the host, {bound} was promised"
                 return Finding(name, Outcome.VIOLATED, text, where, Counterexample(a.address, b.address, guest.name, guest.name, text=text), "solve again")
             checked += 1
-            if guest.topology is Topology.REPLICATE:
+            if guest.topology is Topology.REPLICATE or (guest.topology is Topology.AUTO and PeerClass.PIX <= bound <= PeerClass.PXB):
                 seen = nearness(view, addresses[a.address], addresses[b.address])
                 if seen > bound:
                     text = (

@@ -11,7 +11,6 @@ from simkit.formats.native.emit import to_yaml
 from simkit.model.guest import GuestPlan, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
-from simkit.model.workload import Topology
 
 _CLASSES = {TeeKind.SEV_SNP: "kata-qemu-nvidia-gpu-snp", TeeKind.TDX: "kata-qemu-nvidia-gpu-tdx", TeeKind.NONE: "kata-qemu-nvidia-gpu"}
 _MOST_PORTS = 16
@@ -27,13 +26,17 @@ def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
 
 
 def _port(guest: GuestPlan) -> str:
-    return "switch-port" if guest.topology is Topology.REPLICATE else "root-port"
+    return "switch-port" if _mirrored(guest) else "root-port"
+
+
+def _mirrored(guest: GuestPlan) -> bool:
+    return any(port.kind is GuestPortKind.DOWNSTREAM for port in guest.ports)
 
 
 def _ports(guest: GuestPlan) -> tuple[int, int]:
     """Root and switch ports to make: one for each device that is on a PCIe port of its own."""
     direct = sum(device.companion_of is None for device in guest.devices)
-    return (0, direct) if guest.topology is Topology.REPLICATE else (direct, 0)
+    return (0, direct) if _mirrored(guest) else (direct, 0)
 
 
 _SECURE = {
@@ -138,9 +141,12 @@ def _tree_notes(guest: GuestPlan) -> Iterator[str]:
             "look like neighbours (PIX) to drivers in the guest"
         )
     expanders = any(port.kind is GuestPortKind.EXPANDER for port in guest.ports)
-    if guest.topology is Topology.REPLICATE and expanders:
+    alone = {port.id for port in guest.ports if port.kind is GuestPortKind.ROOT}
+    if _mirrored(guest) and (mixed := sum(device.port in alone for device in guest.devices)):
+        yield f"- lost: {mixed} devices are planned on root ports, the others below switches; Kata puts all of a pod on one kind of port"
+    if _mirrored(guest) and expanders:
         yield "- lost: Kata makes expander buses, one a node, for root ports only; below switch ports devices have no NUMA node in the guest"
-    elif guest.topology is Topology.FLATTEN and (expanders or guest.nodes):
+    elif not _mirrored(guest) and (expanders or guest.nodes):
         yield "- different: Kata makes an expander bus for each node with devices, root ports on it, in an order that may differ between runs"
     bridged = sum(device.companion_of is not None for device in guest.devices)
     if bridged:
