@@ -26,7 +26,7 @@ _AIMS = ("isolate", "p2p", "rdma")
     "--for", "workload", metavar="WORKLOAD", shell_complete=shipped_or_file("workloads"), help="Only for the devices that a plan for it would give away."
 )
 @click.option("--aim", "aims", multiple=True, type=Word(_AIMS), help="isolate, p2p or rdma; several may be given. All, if left out.")
-@output_file("Write what can be set at run time (ACS bits, nothing else) as a plan for `simkit apply`.")
+@output_file("Write what can be set at run time (ACS bits, what NICs may send, huge pages) as a plan for `simkit apply`.")
 @output_format()
 @host_options
 def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Path | None, output: str, stated: Stated) -> None:
@@ -37,8 +37,8 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Pa
     p2p      peers below one switch reach each other directly, if it can be with isolation kept
     rdma     which NIC for which GPU, read requests, relaxed ordering
 
-    Nothing is changed. With -o a plan is written of the ACS bits to set, if there are any: `simkit apply` sets them until the next
-    reboot. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
+    Nothing is changed. With -o a plan is written of the registers and huge pages to set, if there are any: `simkit apply` sets them until the
+    next reboot. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
     registers hold now, or on the next boot.
 
     \b
@@ -70,7 +70,7 @@ def _write_plan(host: Host, advised: Advised, target: Path) -> None:
         raise InputError("-o - would mix the plan with the advice", remedy="name a file")
     plan = plan_of(host, advised)
     if plan is None:
-        click.echo(f"{target} is not written: no ACS bit is to be set that can be set at run time", err=True)
+        click.echo(f"{target} is not written: nothing is to be set that can be set at run time", err=True)
         return
     write(dump_plan(plan), target)
     count = len(plan.steps)
@@ -131,6 +131,7 @@ def _piece(piece: Advice) -> dict[str, Any]:
         "costs": piece.costs,
         "opens": piece.opens,
         "sources": list(piece.sources),
+        "device_control": None if piece.device_control is None else {"mask": piece.device_control[0], "value": piece.device_control[1]},
         "acs": {str(address): acs_text(bits) for address, bits in piece.controls},
         "parameters": list(piece.parameters),
         "without": list(piece.without),

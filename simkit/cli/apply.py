@@ -141,12 +141,12 @@ def _list(plan: Plan) -> None:
 
 
 def _action(action: object) -> str:
-    from simkit.model.step import SetAcs, Write
+    from simkit.model.step import SetAcs, SetDeviceControl, Write
 
     if isinstance(action, Write):
         return f"write {action.text!r} to /{action.path}"
-    assert isinstance(action, SetAcs)
-    return f"set ACS Control of {action.function} to 0x{action.value:02x} under mask 0x{action.mask:02x}"
+    assert isinstance(action, SetAcs | SetDeviceControl)
+    return f"set {'ACS' if isinstance(action, SetAcs) else 'Device'} Control of {action.function} to 0x{action.value:02x} under mask 0x{action.mask:02x}"
 
 
 @click.command()

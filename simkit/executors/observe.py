@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from simkit.errors import ExecutorError
 from simkit.executors.node import Node, refusal
-from simkit.formats.pci.config_space import find_extended
+from simkit.formats.pci.config_space import CAP_PCIE, CONVENTIONAL, EXT_ACS, find_conventional, find_extended
 from simkit.model.address import Address
 from simkit.model.numa import NodeName
-from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectDeviceControl, ExpectLink, ExpectText, SetAcs, Write
 from simkit.plan import attributes
 
-_ACS, _CONTROL = 0x000D, 6
 _CONFIG_BYTES = 4096
+_ACS_CONTROL, _DEVICE_CONTROL = "ACS control", "device control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,12 @@ class Mismatch:
 
 def key(expect: Expect) -> str:
     """What an expectation is about: two with the same key speak of the same thing."""
-    return attributes.config(expect.function) if isinstance(expect, ExpectAcs) else expect.path
+    match expect:
+        case ExpectAcs(function):
+            return attributes.config(function)
+        case ExpectDeviceControl(function):
+            return f"{attributes.config(function)} ({_DEVICE_CONTROL})"
+    return expect.path
 
 
 def mismatches(node: Node, expected: Iterable[Expect]) -> tuple[Mismatch, ...]:
@@ -63,12 +68,12 @@ def _mismatch(node: Node, expect: Expect) -> Mismatch | None:
             if last is None and target is None and not node.listdir(path.rpartition("/")[0]):
                 return Mismatch(path, _link(None), "nothing (no such folder)")
             return None if last == target else Mismatch(path, _link(target), _link(last))
-        case ExpectAcs(function, mask, value):
-            path = attributes.config(function)
-            control = acs_control(node, function)
-            if control is None:
-                return Mismatch(path, f"ACS control {value:#04x}", "no ACS capability")
-            return None if control & mask == value else Mismatch(path, f"ACS control {value:#04x} under {mask:#04x}", f"{control & mask:#04x}")
+        case ExpectAcs(function, mask, value) | ExpectDeviceControl(function, mask, value):
+            path, register = attributes.config(function), _ACS_CONTROL if isinstance(expect, ExpectAcs) else _DEVICE_CONTROL
+            place = _register(node, function, register)
+            if place is None:
+                return Mismatch(path, f"{register} {value:#04x}", _CAPABILITY[register])
+            return None if place[1] & mask == value else Mismatch(path, f"{register} {value:#04x} under {mask:#04x}", f"{place[1] & mask:#04x}")
 
 
 def _show(text: str | None) -> str:
@@ -85,47 +90,56 @@ def acs_control(node: Node, function: Address) -> int | None:
     Raises:
         ExecutorError: extended configuration space cannot be read.
     """
-    offset = _control_offset(node, function)
-    return None if offset is None else offset[1]
+    place = _register(node, function, _ACS_CONTROL)
+    return None if place is None else place[1]
 
 
-def _control_offset(node: Node, function: Address) -> tuple[int, int] | None:
+_CAPABILITY = {_ACS_CONTROL: "no ACS capability", _DEVICE_CONTROL: "no PCIe capability"}
+
+
+def _register(node: Node, function: Address, register: str) -> tuple[int, int] | None:
+    """Where it lies and what it holds: ACS Control at +6 of its capability, Device Control at +8 of PCIe's."""
     path = attributes.config(function)
     config = node.read(path, _CONFIG_BYTES)
     if config is None:
         raise refusal(2, path)
-    if len(config) <= 256:
+    if register == _ACS_CONTROL and len(config) <= CONVENTIONAL:
         raise refusal(1, path, f"only {len(config)} bytes of configuration space can be read", remedy="ACS lies beyond byte 256: run as root")
-    offset = find_extended(config, _ACS)
-    if offset is None or offset + _CONTROL + 2 > len(config):
+    if len(config) < CONVENTIONAL:
+        raise refusal(1, path, f"only {len(config)} bytes of configuration space can be read", remedy="run as root: all users may read 64 bytes")
+    capability, offset = (find_extended(config, EXT_ACS), 6) if register == _ACS_CONTROL else (find_conventional(config, CAP_PCIE), 8)
+    if capability is None or capability + offset + 2 > len(config):
         return None
-    return offset + _CONTROL, struct.unpack_from("<H", config, offset + _CONTROL)[0]
+    return capability + offset, struct.unpack_from("<H", config, capability + offset)[0]
 
 
 def perform(node: Node, action: Action) -> None:
     """Make one write.
 
     Raises:
-        ExecutorError: it is refused, or there is no ACS capability to write to.
+        ExecutorError: it is refused, or there is no capability to write to.
     """
-    if isinstance(action, SetAcs):
-        place = _control_offset(node, action.function)
-        if place is None:
-            raise refusal(19, attributes.config(action.function), "no ACS capability")
-        offset, control = place
-        node.write(attributes.config(action.function), struct.pack("<H", control & ~action.mask & 0xFFFF | action.value & action.mask), offset)
-    else:
+    if isinstance(action, Write):
         node.write(action.path, action.text.encode())
+        return
+    register = _ACS_CONTROL if isinstance(action, SetAcs) else _DEVICE_CONTROL
+    place = _register(node, action.function, register)
+    if place is None:
+        raise refusal(19, attributes.config(action.function), _CAPABILITY[register])
+    offset, control = place
+    node.write(attributes.config(action.function), struct.pack("<H", control & ~action.mask & 0xFFFF | action.value & action.mask), offset)
 
 
 def target(action: Action) -> str:
     """The file that an action writes."""
-    return attributes.config(action.function) if isinstance(action, SetAcs) else action.path
+    return action.path if isinstance(action, Write) else attributes.config(action.function)
 
 
 def written(action: Action) -> str:
     """What an action writes, for people."""
-    return f"ACS control {action.value:#04x} under {action.mask:#04x}" if isinstance(action, SetAcs) else repr(action.text)
+    if isinstance(action, Write):
+        return repr(action.text)
+    return f"{_ACS_CONTROL if isinstance(action, SetAcs) else _DEVICE_CONTROL} {action.value:#04x} under {action.mask:#04x}"
 
 
 def missing(node: Node, subject: Address | NodeName) -> bool:

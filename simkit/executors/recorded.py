@@ -18,11 +18,12 @@ from simkit.executors.recorded_changes import Changes
 from simkit.executors.recorded_memory import Memory
 from simkit.executors.recorded_pages import is_pool, resize
 from simkit.executors.recorded_vfs import VirtualFunctions
-from simkit.formats.pci.config_space import find_extended
+from simkit.formats.pci.config_space import CAP_PCIE, EXT_ACS, find_conventional, find_extended
 from simkit.model.address import Address
 from simkit.plan import attributes
 
 _ATTRIBUTES = ("driver_override", "sriov_numvfs", "sriov_drivers_autoprobe", "config")
+_MAX_READ_REQUEST, _RELAXED_ORDERING = 0x7000, 0x0010
 
 
 class RecordedNode(FolderNode):
@@ -211,16 +212,20 @@ class RecordedNode(FolderNode):
 
 
 def _write_config(memory: Memory, file: Path, path: str, data: bytes, offset: int) -> None:
-    """Of ACS Control the bits that the capability has are writable (PCIe 6.0 §7.7.11.3); the rest ignores writes, as read-only registers do."""
+    """Of ACS Control the bits that the capability has are writable (PCIe 6.0 §7.7.11.3), and of Device Control the size of read requests and relaxed ordering.
+
+    The rest ignores writes, as read-only registers do; so does all of Device Control in a virtual function (§9.3.5.4).
+    """
     config = bytearray(file.read_bytes())
     if offset >= len(config):
         raise refusal(errno.EFBIG, path, f"offset {offset:#x} lies beyond its {len(config)} bytes")
-    acs = find_extended(bytes(config), 0x000D)
-    if acs is None:
-        return
-    (capability,) = struct.unpack_from("<H", config, acs + 4)
-    writable = struct.pack("<H", capability & 0x7F)
-    for place, mask in zip((acs + 6, acs + 7), writable, strict=True):
+    acs, express = find_extended(bytes(config), EXT_ACS), find_conventional(bytes(config), CAP_PCIE)
+    masks: dict[int, int] = {}
+    if acs is not None:
+        masks |= dict(enumerate(struct.pack("<H", struct.unpack_from("<H", config, acs + 4)[0] & 0x7F), acs + 6))
+    if express is not None and not (file.parent / "physfn").is_symlink():
+        masks |= dict(enumerate(struct.pack("<H", _MAX_READ_REQUEST | _RELAXED_ORDERING), express + 8))
+    for place, mask in masks.items():
         if offset <= place < offset + len(data):
             config[place] = config[place] & ~mask | data[place - offset] & mask
     memory.changes.write(file, bytes(config))

@@ -56,9 +56,9 @@ class Advice:
     """One piece: for `aim`, about `subject` (None: the whole host), `do` that.
 
     `do`, `how` (by what means, and what undoes it), `gains`, `costs` and `opens` are sentences without the subject's address; an empty one
-    says nothing. `controls` are the values of ACS Control afterwards, as `simkit.semantics.what_if` takes them; `parameters` words to add
-    to the kernel command line, `without` words to take from it; `firmware` names of setup switches to look for. `sources`: kernel
-    functions, clauses, documents.
+    says nothing. `controls` are the values of ACS Control afterwards, as `simkit.semantics.what_if` takes them; `device_control` mask and value to
+    be written to the subject's Device Control Register; `parameters` words to add to the kernel command line, `without` words to take from it;
+    `firmware` names of setup switches to look for. `sources`: kernel functions, clauses, documents.
     """
 
     aim: Aim
@@ -73,6 +73,7 @@ class Advice:
     opens: str = ""
     sources: tuple[str, ...] = ()
     controls: tuple[tuple[Address, AcsBits], ...] = ()
+    device_control: tuple[int, int] | None = None
     parameters: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     firmware: tuple[str, ...] = ()

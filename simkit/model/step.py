@@ -22,6 +22,7 @@ class StepKind(StrEnum):
     SRIOV_AUTOPROBE = "sriov_drivers_autoprobe"
     ACS_CONTROL = "acs_control"
     HUGEPAGES = "hugepages"
+    DEVICE_CONTROL = "device_control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Write:
 @dataclass(frozen=True, slots=True)
 class SetAcs:
     """Set the bits of `mask` in a function's ACS Control Register to those of `value`, through its `config` file."""
+
+    function: Address
+    mask: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetDeviceControl:
+    """Set the bits of `mask` in a function's Device Control Register (PCIe 6.0 §7.5.3.4) to those of `value`, through its `config` file."""
 
     function: Address
     mask: int
@@ -66,8 +76,17 @@ class ExpectAcs:
     value: int
 
 
-Action = Write | SetAcs
-Expect = ExpectText | ExpectLink | ExpectAcs
+@dataclass(frozen=True, slots=True)
+class ExpectDeviceControl:
+    """The bits of `mask` in a function's Device Control Register equal those of `value`."""
+
+    function: Address
+    mask: int
+    value: int
+
+
+Action = Write | SetAcs | SetDeviceControl
+Expect = ExpectText | ExpectLink | ExpectAcs | ExpectDeviceControl
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from simkit.model.capabilities import Acs, Sriov
+from simkit.model.capabilities import Acs, DeviceControl, Sriov
 from simkit.model.host import Host
 from simkit.model.plan import Plan
-from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, SetAcs, Step, StepKind
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectDeviceControl, ExpectLink, SetAcs, SetDeviceControl, Step, StepKind
 from simkit.model.unknown import is_known
 
 _DEVICES, _DRIVERS = "sys/bus/pci/devices/", "sys/bus/pci/drivers/"
@@ -41,7 +41,7 @@ def replay(plan: Plan) -> tuple[str, ...]:
 
 _WRITES = {StepKind.DRIVER_OVERRIDE: {"driver_override"}, StepKind.UNBIND: {"unbind", "driver_override", "bind"},
            StepKind.BIND: {"drivers_probe", "bind", "unbind"}, StepKind.SRIOV_NUMVFS: {"sriov_numvfs"}, StepKind.SRIOV_AUTOPROBE: {"sriov_drivers_autoprobe"},
-           StepKind.ACS_CONTROL: set[str](), StepKind.HUGEPAGES: {"nr_hugepages"}}
+           StepKind.ACS_CONTROL: set[str](), StepKind.HUGEPAGES: {"nr_hugepages"}, StepKind.DEVICE_CONTROL: set[str]()}
 
 
 def _foreign(step: Step) -> list[str]:
@@ -52,6 +52,10 @@ def _foreign(step: Step) -> list[str]:
             if action.function != step.subject or step.kind is not StepKind.ACS_CONTROL:
                 found.append(f"sets ACS of {action.function}, which is none of a step {step.kind} of {step.subject}")
             continue
+        if isinstance(action, SetDeviceControl):
+            if action.function != step.subject or step.kind is not StepKind.DEVICE_CONTROL:
+                found.append(f"sets Device Control of {action.function}, which is none of a step {step.kind} of {step.subject}")
+            continue
         name = action.path.rpartition("/")[2]
         of_subject = action.path == f"{_DEVICES}{step.subject}/{name}"
         to_driver = action.text == str(step.subject) and (action.path == "sys/bus/pci/drivers_probe" or re.fullmatch(f"{_DRIVERS}[^/]+/(un)?bind", action.path))
@@ -61,6 +65,12 @@ def _foreign(step: Step) -> list[str]:
         if name not in _WRITES[step.kind] or step.kind is StepKind.HUGEPAGES or not (of_subject or to_driver):
             found.append(f"writes {action.text!r} to {action.path}, which is none of a step {step.kind} of {step.subject}")
     return found
+
+
+def _sent(control: DeviceControl) -> int:
+    """Read request and relaxed ordering as the register holds them (PCIe 6.0 §7.5.3.4); 0 for what is not known."""
+    request = control.max_read_request_bytes
+    return ((request // 128).bit_length() - 1 << 12 if is_known(request) else 0) | (control.relaxed_ordering is True) << 4
 
 
 @dataclass(slots=True)
@@ -100,6 +110,8 @@ class _Table:
                 return str(function.sriov.num_vfs) if function is not None and isinstance(function.sriov, Sriov) and is_known(function.sriov.num_vfs) else "0"
             case "config":
                 return int(function.acs.control) if function is not None and isinstance(function.acs, Acs) and is_known(function.acs.control) else 0
+            case "device_control":
+                return _sent(function.device_control) if function is not None and isinstance(function.device_control, DeviceControl) else 0
         return None
 
     def differences(self, expected: tuple[Expect, ...]) -> list[str]:
@@ -110,6 +122,9 @@ class _Table:
                 found: object = int(self.get(f"{_DEVICES}{expect.function}/config") or 0) & expect.mask
                 wanted: object = expect.value
                 name = f"ACS control of {expect.function}"
+            elif isinstance(expect, ExpectDeviceControl):
+                found, wanted = int(self.get(f"{_DEVICES}{expect.function}/device_control") or 0) & expect.mask, expect.value
+                name = f"Device Control of {expect.function}"
             else:
                 if "/virtfn" in expect.path:
                     continue
@@ -122,8 +137,8 @@ class _Table:
     def perform(self, actions: tuple[Action, ...]) -> None:
         """What the kernel would make of the writes; one that it would refuse changes nothing, and so shows as a difference."""
         for action in actions:
-            if isinstance(action, SetAcs):
-                name = f"{_DEVICES}{action.function}/config"
+            if isinstance(action, SetAcs | SetDeviceControl):
+                name = f"{_DEVICES}{action.function}/{'config' if isinstance(action, SetAcs) else 'device_control'}"
                 self.put(name, int(self.get(name) or 0) & ~action.mask | action.value & action.mask)
             elif action.path == "sys/bus/pci/drivers_probe":
                 wish = self.get(f"{_DEVICES}{action.text}/driver_override")

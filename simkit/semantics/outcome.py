@@ -6,30 +6,44 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from simkit.model.address import Address
-from simkit.model.capabilities import Acs, AcsBits, PortType, Sriov
+from simkit.model.capabilities import Acs, AcsBits, DeviceControl, PortType, Sriov
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import HugePages, NodeName, NumaNode
 from simkit.model.plan import Plan
-from simkit.model.step import SetAcs, StepKind, Write
+from simkit.model.step import SetAcs, SetDeviceControl, StepKind, Write
 from simkit.model.unknown import UNKNOWN, is_known
+from simkit.semantics.smmu import handed_over
 
 
 def outcome(plan: Plan) -> Host:
     """`plan.host` with the plan's virtual functions enabled, huge pages reserved, ACS bits written and devices bound to vfio-pci.
 
     The kernel's group numbers of functions that exist are kept: a run-time ACS write does not regroup (iommu.c groups at probe);
-    those of new virtual functions are unknown until they are probed.
+    those of new virtual functions are unknown until they are probed, and those of functions that waited for a driver until they are bound.
     """
     host = plan.host
     added = [_virtual(host, device.vf_of, device.address) for guest in plan.guests for device in guest.devices
              if device.vf_of is not None and device.address not in host]
     host = replace(host, functions=(*host.functions, *added))
     bound = {device.address for guest in plan.guests for device in guest.bound}
-    host = host.with_functions(*(replace(host[address], driver="vfio-pci") for address in bound))
+    host = handed_over(host, bound)
     writes = [action for step in plan.steps for action in step.do if isinstance(action, SetAcs)]
     host = replace(host, numa_nodes=tuple(_with_pages(node, plan) for node in host.numa_nodes))
+    host = _with_device_control(host, plan)
     return with_acs(host, ((write.function, write.mask, write.value) for write in writes))
+
+
+def _with_device_control(host: Host, plan: Plan) -> Host:
+    """The host after the writes to Device Control: size of read requests and relaxed ordering (PCIe 6.0 §7.5.3.4)."""
+    for write in (action for step in plan.steps for action in step.do if isinstance(action, SetDeviceControl)):
+        told = host[write.function].device_control
+        if isinstance(told, DeviceControl):
+            request = 128 << (write.value >> 12 & 7) if write.mask & 0x7000 == 0x7000 else told.max_read_request_bytes
+            relaxed = bool(write.value & 0x10) if write.mask & 0x10 else told.relaxed_ordering
+            changed = replace(told, max_read_request_bytes=request, relaxed_ordering=relaxed)
+            host = host.with_functions(replace(host[write.function], device_control=changed))
+    return host
 
 
 def _with_pages(node: NumaNode, plan: Plan) -> NumaNode:

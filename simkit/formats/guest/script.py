@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from simkit.formats.guest.parts import one_line
 from simkit.model.address import Address
 from simkit.model.plan import Plan
-from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, StepKind, Write
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectDeviceControl, ExpectLink, ExpectText, SetAcs, SetDeviceControl, Step, StepKind, Write
 
 _DEVICES, _NODES = "/sys/bus/pci/devices", "/sys/devices/system/node"
 _HELPERS = (
@@ -18,6 +18,7 @@ _HELPERS = (
     'acs() { found=$(setpci -s "$1" ECAP_ACS+6.w) && echo $(( 0x$found & $2 )); }',
     'is() { [ "$2" = "$3" ] || { echo "$1 is \\"$2\\", expected \\"$3\\"" >&2; exit 1; }; }',
 )
+_SENDS = 'sends() { found=$(setpci -s "$1" CAP_EXP+8.w) && echo $(( 0x$found & $2 )); }'
 
 
 def render(plan: Plan) -> str:
@@ -26,7 +27,7 @@ def render(plan: Plan) -> str:
     First the ids of all that it changes are compared, so that it refuses another machine. It has no journal, asks nothing about
     what is in use, and does not undo by itself: `undo` does, and `simkit apply` does all of it.
     """
-    lines = [*_head(plan, "", "stops at the first difference; undo.sh takes back what was done until then"), *_HELPERS, "", *_same_machine(plan)]
+    lines = [*_head(plan, "", "stops at the first difference; undo.sh takes back what was done until then"), *_helpers(plan), "", *_same_machine(plan)]
     for step in plan.steps:
         lines += ["", *_step(step)]
     return "\n".join(lines) + "\n"
@@ -37,7 +38,7 @@ def undo(plan: Plan) -> str:
 
     It may be run after a part of the steps, and again after itself.
     """
-    lines = [*_head(plan, "undoing ", "stops at what is neither as planned nor as it was"), *_HELPERS]
+    lines = [*_head(plan, "undoing ", "stops at what is neither as planned nor as it was"), *_helpers(plan)]
     first = _first(plan)
     for step in reversed(plan.steps):
         lines += ["", *_undo_step(step, first)]
@@ -49,8 +50,12 @@ def _head(plan: Plan, what: str, stops: str) -> Iterator[str]:
     yield f"# {one_line(f'{what}{len(plan.steps)} steps for {plan.workload.name} on {plan.host.name}, host {plan.fingerprint}')}"
     yield f"# Run it as root. It reads before it writes and after; {stops}."
     yield "# Not checked: IOMMU groups, and what the host, a process or a guest is using. `simkit apply` checks these, and keeps a journal."
-    if any(isinstance(action, SetAcs) for step in plan.steps for action in step.do):
+    if any(isinstance(action, SetAcs | SetDeviceControl) for step in plan.steps for action in step.do):
         yield "# Needs setpci (pciutils)."
+
+
+def _helpers(plan: Plan) -> tuple[str, ...]:
+    return (*_HELPERS, _SENDS) if any(step.kind is StepKind.DEVICE_CONTROL for step in plan.steps) else _HELPERS
 
 
 def _same_machine(plan: Plan) -> Iterator[str]:
@@ -97,7 +102,9 @@ def _first(plan: Plan) -> dict[str, Expect]:
 
 
 def _key(expect: Expect) -> str:
-    return f"acs {expect.function}" if isinstance(expect, ExpectAcs) else expect.path
+    if isinstance(expect, ExpectAcs | ExpectDeviceControl):
+        return f"{'acs' if isinstance(expect, ExpectAcs) else 'sends'} {expect.function}"
+    return expect.path
 
 
 def _action(action: Action) -> str:
@@ -106,6 +113,8 @@ def _action(action: Action) -> str:
             return f"printf {shlex.quote(action.text.replace('%', '%%').replace(chr(10), chr(92) + 'n'))} > {shlex.quote('/' + action.path)}"
         case SetAcs():
             return f"setpci -s {action.function} ECAP_ACS+6.w={action.value:04x}:{action.mask:04x}"
+        case SetDeviceControl():
+            return f"setpci -s {action.function} CAP_EXP+8.w={action.value:04x}:{action.mask:04x}"
 
 
 def _read(expect: Expect) -> tuple[str, str, str]:
@@ -119,6 +128,8 @@ def _read(expect: Expect) -> tuple[str, str, str]:
             return path, f'"$(link {path})"', shlex.quote(expect.target or "none")
         case ExpectAcs():
             return f'"ACS control of {expect.function}"', f'"$(acs {expect.function} {expect.mask})"', str(expect.value & expect.mask)
+        case ExpectDeviceControl():
+            return f'"Device Control of {expect.function}"', f'"$(sends {expect.function} {expect.mask})"', str(expect.value & expect.mask)
 
 
 def _require(expect: Expect) -> str:

@@ -18,7 +18,7 @@ from simkit.model.guest import GuestDevice, GuestNode, GuestPlan, GuestPort, Gue
 from simkit.model.numa import CpuSet, NodeName
 from simkit.model.plan import Certificate, Plan
 from simkit.model.platform import TeeKind
-from simkit.model.step import Action, Expect, ExpectAcs, ExpectLink, ExpectText, SetAcs, Step, StepKind, Write
+from simkit.model.step import Action, Expect, ExpectAcs, ExpectDeviceControl, ExpectLink, ExpectText, SetAcs, SetDeviceControl, Step, StepKind, Write
 from simkit.model.workload import Topology
 
 KIND = "plan/1"
@@ -230,6 +230,8 @@ def _action_document(action: Action) -> dict[str, Any]:
             return {"write": action.path, "text": action.text}
         case SetAcs():
             return {"set_acs": str(action.function), "mask": action.mask, "value": action.value}
+        case SetDeviceControl():
+            return {"set_device_control": str(action.function), "mask": action.mask, "value": action.value}
 
 
 def _expect_document(expect: Expect) -> dict[str, Any]:
@@ -240,6 +242,8 @@ def _expect_document(expect: Expect) -> dict[str, Any]:
             return {"link": expect.path, "target": expect.target}
         case ExpectAcs():
             return {"acs": str(expect.function), "mask": expect.mask, "value": expect.value}
+        case ExpectDeviceControl():
+            return {"device_control": str(expect.function), "mask": expect.mask, "value": expect.value}
 
 
 def _step(node: Node, path: str, context: Context) -> Step:
@@ -277,6 +281,9 @@ def _action(node: Node, path: str, context: Context) -> Action:
     fields = Fields(node, path, context, "an action")
     if "set_acs" in fields.items:
         action: Action = SetAcs(fields.need("set_acs", values.address, _NOWHERE), fields.need("mask", _short, 0), fields.need("value", _short, 0))
+    elif "set_device_control" in fields.items:
+        named = fields.need("set_device_control", values.address, _NOWHERE)
+        action = SetDeviceControl(named, fields.need("mask", _short, 0), fields.need("value", _short, 0))
     else:
         action = Write(fields.need("write", _path, ""), fields.need("text", values.verbatim, ""))
     fields.done()
@@ -287,6 +294,9 @@ def _expect(node: Node, path: str, context: Context) -> Expect:
     fields = Fields(node, path, context, "an expectation")
     if "acs" in fields.items:
         expect: Expect = ExpectAcs(fields.need("acs", values.address, _NOWHERE), fields.need("mask", _short, 0), fields.need("value", _short, 0))
+    elif "device_control" in fields.items:
+        named = fields.need("device_control", values.address, _NOWHERE)
+        expect = ExpectDeviceControl(named, fields.need("mask", _short, 0), fields.need("value", _short, 0))
     elif "link" in fields.items:
         expect = ExpectLink(fields.need("link", _path, ""), fields.need("target", _maybe(values.text), None))
     else:

@@ -117,6 +117,11 @@ def find_extended(config: bytes, capability: int) -> int | None:
     return _first_extended(tuple(_extended_entries(config)), capability)
 
 
+def find_conventional(config: bytes, capability: int) -> int | None:
+    """Offset of a capability of the first 256 bytes, None where there is none (`pci_find_capability`)."""
+    return next((offset for number, offset in _capabilities(config) if number == capability), None) if len(config) >= CONVENTIONAL else None
+
+
 Entries = tuple[tuple[int, int], ...]
 Extended = tuple[tuple[int, int, int], ...]
 

@@ -17,6 +17,7 @@ MOST_READ = 4096
 _NETWORKS = (0x0200, 0x0207, 0x0208)
 _BYTES = "setpci -s {0} CAP_EXP+08.w={1}"
 _PLACE = "PCIe 6.0 §7.5.3.4 (Device Control)"
+_MOST_REQUEST, _RELAXED = (0x7000, 0x5000), (0x0010, 0x0010)
 _RESET = "a run-time write, gone after a reset of the device or a reboot; some drivers set it when they are bound (pcie_set_readrq)"
 
 
@@ -80,11 +81,31 @@ def nic_registers(host: Host, wanted: Wanted, found: tuple[Pair, ...]) -> Iterat
                 sources=(_PLACE,),
             )
         if isinstance(told, DeviceControl):
-            yield from _control(nic, told, amd=amd)
+            yield from _control(nic, told, amd=amd, bound_by_payload=_bound_by_payload(host))
 
 
-def _control(nic: Function, told: DeviceControl, *, amd: bool) -> Iterator[Advice]:
-    if is_known(told.max_read_request_bytes) and told.max_read_request_bytes < MOST_READ:
+def _bound_by_payload(host: Host) -> bool:
+    """Whether Linux keeps read requests down to MaxPayload, so that no answer is longer than its way allows (PCIE_BUS_PERFORMANCE, `pcie_write_mrrs`)."""
+    words = host.cmdline.split() if isinstance(host.cmdline, str) else []
+    return any(option == "pcie_bus_perf" for word in words if word.startswith("pci=") for option in word.removeprefix("pci=").split(","))
+
+
+def _control(nic: Function, told: DeviceControl, *, amd: bool, bound_by_payload: bool) -> Iterator[Advice]:
+    short = is_known(told.max_read_request_bytes) and told.max_read_request_bytes < MOST_READ
+    if short and bound_by_payload:
+        yield Advice(
+            Aim.RDMA,
+            Call.BEWARE,
+            nic.address,
+            f"leave MaxReadReq at {told.max_read_request_bytes} bytes: pci=pcie_bus_perf on the kernel command line keeps it down to MaxPayload",
+            Lasts.COMMAND_LINE,
+            RestsOn.REGISTERS,
+            "without pci=pcie_bus_perf, after a reboot, it can be raised",
+            gains="no answer is longer than its way allows",
+            costs="more read requests for a message",
+            sources=("pcie_write_mrrs (drivers/pci/probe.c)", "pcie_set_readrq (drivers/pci/pci.c)"),
+        )
+    elif is_known(told.max_read_request_bytes) and told.max_read_request_bytes < MOST_READ:
         yield Advice(
             Aim.RDMA,
             Call.SET,
@@ -96,6 +117,7 @@ def _control(nic: Function, told: DeviceControl, *, amd: bool) -> Iterator[Advic
             gains=f"a message is read with up to {MOST_READ // told.max_read_request_bytes} times fewer requests",
             costs="longer answers hold up others below the same port",
             sources=(_PLACE, "pcie_set_readrq (drivers/pci/pci.c)"),
+            device_control=_MOST_REQUEST,
         )
     if told.relaxed_ordering is False:
         yield Advice(
@@ -109,4 +131,5 @@ def _control(nic: Function, told: DeviceControl, *, amd: bool) -> Iterator[Advic
             gains="writes need not wait for each other" + (": the way of this one leads over AMD's root complex, where it matters" if amd else ""),
             costs="only for software that asks for it where order does not matter (ibv_access_flags RELAXED_ORDERING)",
             sources=(_PLACE, "PCIe 6.0 §2.4.1", "pci_configure_relaxed_ordering (drivers/pci/probe.c)"),
+            device_control=_RELAXED,
         )
