@@ -11,15 +11,15 @@ above it: without ACS there, the two then stay apart, as they would not the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from simkit.model.address import Address
 from simkit.model.capabilities import PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
-from simkit.model.unknown import Unknown, is_known
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import alias_bridges
@@ -55,6 +55,20 @@ def waits_for_driver(host: Host, function: Function) -> bool | Unknown:
     if isinstance(driver, Unknown):
         return driver
     return True if found is not None else Unknown("the kernel's release is unknown")
+
+
+def grouped_when_bound(host: Host, function: Function) -> bool:
+    """Whether `function` has no IOMMU group because no driver has been tried on it, and gets one with the first, vfio-pci for one."""
+    return not isinstance(function.iommu_group, int) and waits_for_driver(host, function) is True
+
+
+def handed_over(host: Host, addresses: Iterable[Address]) -> Host:
+    """The host with vfio-pci bound to these functions. Those that waited for a driver have a group then, of which the source does not tell."""
+    changed = []
+    for function in (host[address] for address in addresses):
+        group = UNKNOWN if grouped_when_bound(host, function) else function.iommu_group
+        changed.append(replace(function, driver="vfio-pci", iommu_group=group))
+    return host.with_functions(*changed)
 
 
 def grouped_late(host: Host) -> bool:

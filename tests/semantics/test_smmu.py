@@ -12,6 +12,7 @@ from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import UNKNOWN
 from simkit.semantics.groups import groups
+from simkit.semantics.smmu import grouped_when_bound, handed_over
 
 PORT, BRIDGE, ONE, TWO, ZERO = (Address.parse(text) for text in ("00:01.0", "01:00.0", "02:01.0", "02:02.0", "02:00.0"))
 ISOLATING = Acs(REQUIRED_ACS, REQUIRED_ACS)
@@ -90,3 +91,19 @@ def test_the_order_of_drivers_is_said_where_it_decides() -> None:
     made = Host("arm", (replace(port, acs=None, iommu_group=1), replace(disk, iommu_group=0)), iommu=IommuKind.SMMU, kernel="6.1.0")
     assert groups(made).differences == ()
     assert {one.function for one in groups(replace(made, kernel="7.3.0")).differences} == {PORT, BRIDGE}
+
+
+def test_what_waits_has_the_group_that_binding_makes() -> None:
+    """Told or not: one that waits is grouped anew when vfio-pci comes, one that had a driver keeps its group."""
+    port = function(PORT, RootBus(0, 0), PortType.ROOT_PORT, 0x060400, acs=None, buses=BusRange(1, 1), driver="pcieport")
+    idle = function(BRIDGE, PORT, PortType.ENDPOINT, driver=None)
+    for told in (Host("arm", (port, idle), iommu=IommuKind.SMMU, kernel="6.1.0"),
+                 Host("arm", (replace(port, iommu_group=3), replace(idle, iommu_group=None)), iommu=IommuKind.SMMU, kernel="6.1.0")):
+        assert grouped_when_bound(told, told[BRIDGE]) and not grouped_when_bound(told, told[PORT])
+        assert groups(told).of(BRIDGE) is None
+        group = groups(handed_over(told, (BRIDGE,))).of(BRIDGE)
+        assert group is not None and group.functions == (PORT, BRIDGE)
+        assert not grouped_when_bound(replace(told, kernel="7.3.0"), told[BRIDGE])
+    kept = Host("arm", (replace(port, iommu_group=3), replace(idle, iommu_group=4)), iommu=IommuKind.SMMU, kernel="6.1.0")
+    assert not grouped_when_bound(kept, kept[BRIDGE])
+    assert handed_over(kept, (BRIDGE,))[BRIDGE].iommu_group == 4
