@@ -13,13 +13,16 @@ from simkit.formats.native.workload import load_workload
 from simkit.formats.source import open_host, open_workload, shipped
 from simkit.formats.xml import nccl_topology
 from simkit.model.capabilities import Acs, AcsBits
+from simkit.model.function import Kind
 from simkit.model.host import Host
 from simkit.model.plan import Plan
 from simkit.model.route import PeerClass
-from simkit.semantics.guest_view import guest_addresses
+from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.nccl.complete import complete
 from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.predict import predict, predict_guest, predict_with_file
+from simkit.semantics.nccl.sysfs_view import sysfs_view
+from simkit.semantics.nccl.with_file import with_file
 from simkit.solve.answer import Planned
 from simkit.solve.solve import solve
 
@@ -75,20 +78,20 @@ def test_where_acs_sends_requests_to_the_root_nothing_near_is_promised(topology:
 
 
 def test_what_is_written_says_what_was_predicted() -> None:
-    """Read back with NCCL's own reader of simkit's, ranks and ports filled in: the same conclusion wherever no NVLink is involved."""
+    """The file read back with simkit's own reader, and completed from the guest's sysfs as NCCL does: the same conclusion, for every guest."""
     plans = [replace(plan, host=host) for plan in shipped_plans() for host in (plan.host, opened(plan.host))]
     compared = 0
     for plan in plans:
         for name, text in nccl_files(plan, None).items():
             guest = next(guest for guest in plan.guests if f"{guest.name}.nccl.xml" == name)
-            read = nccl_topology.read(text.encode(), source=name)
-            if not any(True for cpu in read.cpus for _ in cpu.children) or plan.host.peer_links:
+            if not any(plan.host[device.address].kind is Kind.GPU for device in guest.devices if device.vf_of is None):
                 continue
-            answer, predicted = conclude(complete(read)), predict_with_file(plan.host, guest)
+            answer = conclude(complete(with_file(nccl_topology.read(text.encode(), source=name), sysfs_view(guest_view(plan.host, guest)))))
+            predicted = predict_with_file(plan.host, guest)
             assert (answer.gpus, answer.nets, answer.gpu_gpu, answer.gpu_net) == (predicted.gpus, predicted.nets, predicted.gpu_gpu, predicted.gpu_net)
             compared += 1
     assert len(plans) >= 20
-    assert compared >= 10
+    assert compared >= 30
 
 
 def test_every_busid_of_a_device_is_the_guests() -> None:

@@ -7,7 +7,7 @@ the file decides who is below one switch; it should say so only where requests r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from simkit.model.address import Address
@@ -15,11 +15,11 @@ from simkit.model.capabilities import PortType
 from simkit.model.function import Function, Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
-from simkit.model.nccl_topology import NcclCpu, NcclGpu, NcclNet, NcclNic, NcclPci, NcclTopology
+from simkit.model.nccl_topology import NcclCpu, NcclPci, NcclTopology
 from simkit.model.route import PeerClass
-from simkit.model.unknown import UNKNOWN, is_known, known_or
-from simkit.semantics.guest_view import guest_addresses, guest_view
-from simkit.semantics.nccl.sysfs_links import beside, link_of
+from simkit.model.unknown import is_known, known_or
+from simkit.semantics.guest_view import guest_addresses
+from simkit.semantics.nccl.sysfs_links import link_of
 from simkit.semantics.nccl.sysfs_view import has_rdma, nccl_arch, nccl_class
 from simkit.semantics.p2p import nearness
 from simkit.semantics.routes import route
@@ -31,7 +31,7 @@ _SWITCH_DOMAIN, _SWITCH_BUS = 0xFFFF, 0xFF
 
 @dataclass(frozen=True, slots=True)
 class GuestFile:
-    """`topology` as NCCL will have it in the end, ranks and NVLinks included; `notes` are sentences: what was left out, and why."""
+    """`topology` as the file has it, `with_file` tells what NCCL adds; `notes` are sentences: what was left out, and why."""
 
     topology: NcclTopology
     notes: tuple[str, ...]
@@ -46,7 +46,6 @@ class _File:
     def __init__(self, host: Host, guest: GuestPlan) -> None:
         self.host, self.guest = host, guest
         self.at = guest_addresses(host, guest)
-        self.view = guest_view(host, guest)
         wanted = (Kind.GPU, Kind.NIC)
         own = [device for device in guest.devices if device.companion_of is None and self._source(device).kind in wanted]
         self.devices = sorted(own, key=lambda device: self.at[device.address])
@@ -139,12 +138,7 @@ class _File:
         speed, width = link_of(self.host, source)
         busid = self.at[device.address]
         subsystem = source.subsystem if is_known(source.subsystem) and source.subsystem is not None else (0, 0)
-        found = NcclPci(busid, nccl_class(source), (known_or(source.vendor_id, 0), known_or(source.device_id, 0), *subsystem), speed, width or 16)
-        if device in self.gpus:
-            rank = self.gpus.index(device)
-            nvlinks, c2c = beside(self.view, self.view[busid])
-            return replace(found, gpus=(NcclGpu(rank, rank, UNKNOWN, UNKNOWN, None, nvlinks, c2c),))
-        return replace(found, nic=NcclNic((NcclNet(source.label, self.nics.index(device)),)))
+        return NcclPci(busid, nccl_class(source), (known_or(source.vendor_id, 0), known_or(source.device_id, 0), *subsystem), speed, width or 16)
 
 
 def _host_node(function: Function) -> int:

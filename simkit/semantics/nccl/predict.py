@@ -17,6 +17,7 @@ from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.environment import Environment
 from simkit.semantics.nccl.guest_file import guest_file
 from simkit.semantics.nccl.sysfs_view import sysfs_view
+from simkit.semantics.nccl.with_file import with_file
 
 _DEFAULT = Environment()
 
@@ -38,7 +39,7 @@ def predict_guest(host: Host, guest: GuestPlan, environment: Environment = _DEFA
 def predict_with_file(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
     """The same with the file that `simkit render --to nccl` writes for the guest."""
     made = guest_file(host, guest)
-    answer = conclude(complete(made.topology), environment)
+    answer = conclude(complete(with_file(made.topology, sysfs_view(guest_view(host, guest)))), environment)
     return replace(answer, assumed=(*answer.assumed, *made.notes))
 
 
