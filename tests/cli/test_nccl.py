@@ -68,7 +68,26 @@ def test_guests_of_a_plan(tmp_path: Path) -> None:
     assert "NCCL 2.30.7 on infer: 1 GPU, 1 network port" in run(plan).output
 
 
+def test_a_file_of_ones_own(topo: str, tmp_path: Path) -> None:
+    """Entries of the file that the machine has not are passed over and told; the table says what changes."""
+    (tmp_path / "flat.xml").write_text(XML.replace('<pci busid="0000:01:00.0" class="0x060400" link_speed="16.0 GT/s PCIe" link_width="16">', "").replace("</pci>\n</pci>", "</pci>"))
+    flat = str(tmp_path / "flat.xml")
+    (found,) = documents(run(flat, "--topo-file", topo, "--format", "json"))
+    assert found["gpu_net"][0][0]["type"] == "PHB"
+    assert found["with_file"]["gpu_net"] == [[{"type": "PIX", "bw": 24.0, "hops": 4, "gdr": "default"}]]
+    text = run(flat, "--topo-file", topo).output
+    assert "The file changes 1 of 1 pairs:" in text
+    assert "0000:02:00.0  0000:03:00.0  PHB 24.0 no GDR   PIX 24.0 GDR" in text
+    assert "The file changes nothing: 1 pairs" in run(topo, "--topo-file", topo).output
+    (tmp_path / "wrong.xml").write_text(XML.replace("0000:02:00.0", "0000:12:00.0"))
+    (wrong,) = documents(run(flat, "--topo-file", str(tmp_path / "wrong.xml"), "--format", "json"))
+    assert wrong["with_file"]["gpu_net"][0][0]["type"] == "PHB"
+    assert any(sentence.startswith("0000:12:00.0 of the file is no GPU") for sentence in wrong["with_file"]["assumptions"])
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
+    (("edge-single", "--topo-file", "edge-single"), "edge-single"),
+    (("edge-single", "--topo-file", "/nowhere.xml"), "/nowhere.xml"),
     (("edge-single", "--guest", "a"), "--guest is for plans"),
     (("hgx-h100", "--env", "NCCL_P2P_LVEL=SYS"), "did you mean NCCL_P2P_LEVEL"),
     (("hgx-h100", "--env", "NCCL_P2P_LEVEL=far"), "knows no such level"),

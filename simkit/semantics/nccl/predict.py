@@ -39,8 +39,18 @@ def predict_guest(host: Host, guest: GuestPlan, environment: Environment = _DEFA
 def predict_with_file(host: Host, guest: GuestPlan, environment: Environment = _DEFAULT) -> NcclAnswer:
     """The same with the file that `simkit render --to nccl` writes for the guest."""
     made = guest_file(host, guest)
-    answer = conclude(complete(with_file(made.topology, sysfs_view(guest_view(host, guest)))), environment)
+    answer = predict_stated(made.topology, guest_view(host, guest), environment)
     return replace(answer, assumed=(*answer.assumed, *made.notes))
+
+
+def predict_stated(stated: NcclTopology, machine: NcclTopology | Host, environment: Environment = _DEFAULT) -> NcclAnswer:
+    """What NCCL concludes on `machine` with `stated` as its NCCL_TOPO_FILE.
+
+    Raises:
+        InputError: no GPU, or a topology that NCCL would give up on.
+    """
+    found = sysfs_view(machine) if isinstance(machine, Host) else complete(machine)
+    return conclude(complete(with_file(stated, found)), environment)
 
 
 def between(host: Host, a: Address, b: Address) -> GpuPath | NetPath | None:
