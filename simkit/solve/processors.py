@@ -69,10 +69,13 @@ def _proportional(guest: GuestRequest, by_node: dict[int, int]) -> dict[int, int
         return {}
     whole = guest.memory_bytes % _GIB == 0 and guest.memory_bytes >= _GIB * sum(count > 0 for count in by_node.values())
     unit = guest.hugepage_bytes or (_GIB if whole else _MIB)
-    units = {node: guest.memory_bytes // unit * count // total for node, count in by_node.items() if count}
-    left = guest.memory_bytes // unit - sum(units.values())
-    for node in sorted(units)[:left]:
+    whole_units = guest.memory_bytes // unit
+    units = {node: max(1, whole_units * count // total) for node, count in by_node.items() if count}
+    left = whole_units - sum(units.values())
+    for node in sorted(units)[: max(left, 0)]:
         units[node] += 1
+    for _ in range(max(-left, 0)):
+        units[max(sorted(units), key=lambda node: units[node])] -= 1
     return _bytes(guest, units, unit)
 
 
