@@ -14,10 +14,11 @@ from simkit.errors import InputError
 
 if TYPE_CHECKING:
     from simkit.model.advice import Advice, Advised
+    from simkit.model.guest import GuestPlan
     from simkit.model.host import Host
     from simkit.semantics.advice.wanted import Wanted
 
-_AIMS = ("isolate", "p2p", "rdma")
+_AIMS = ("isolate", "p2p", "rdma", "host")
 
 
 @click.command()
@@ -25,7 +26,7 @@ _AIMS = ("isolate", "p2p", "rdma")
 @click.option(
     "--for", "workload", metavar="WORKLOAD", shell_complete=shipped_or_file("workloads"), help="Only for the devices that a plan for it would give away."
 )
-@click.option("--aim", "aims", multiple=True, type=Word(_AIMS), help="isolate, p2p or rdma; several may be given. All, if left out.")
+@click.option("--aim", "aims", multiple=True, type=Word(_AIMS), help="isolate, p2p, rdma or host; several may be given. All, if left out.")
 @output_file("Write what can be set at run time (ACS bits, what NICs may send, huge pages) as a plan for `simkit apply`.")
 @output_format()
 @host_options
@@ -36,6 +37,7 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Pa
     isolate  each GPU and NIC alone in its IOMMU group, no request past the IOMMU
     p2p      peers below one switch reach each other directly, if it can be with isolation kept
     rdma     which NIC for which GPU, read requests, relaxed ordering
+    host     with --for: which vCPU on which CPU, CPUs kept free, huge pages, interrupts elsewhere
 
     Nothing is changed. With -o a plan is written of the registers and huge pages to set, if there are any: `simkit apply` sets them until the
     next reboot. Each piece says how long it lasts and whether it rests on the groups that were reported, on what the
@@ -52,23 +54,26 @@ def advise(*, host: str, workload: str | None, aims: tuple[str, ...], target: Pa
     from simkit.model.advice import Aim
     from simkit.semantics.advice.advise import advise as find
 
+    if "host" in aims and workload is None:
+        raise InputError("--aim host is about the guests of a plan", remedy="name their workload with --for")
     model = stated.open(host)
-    advised = find(model, _wanted(model, workload), tuple(Aim(aim) for aim in aims) or tuple(Aim))
+    wanted = _wanted(model, workload)
+    advised = find(model, wanted, tuple(Aim(aim) for aim in aims) or tuple(Aim))
     if output == "json":
         print_json(document(host, model, advised))
     else:
         click.echo(draw_advice(model, advised))
     if target is not None:
-        _write_plan(model, advised, target)
+        _write_plan(model, advised, wanted.guests, target)
 
 
-def _write_plan(host: Host, advised: Advised, target: Path) -> None:
+def _write_plan(host: Host, advised: Advised, guests: tuple[GuestPlan, ...], target: Path) -> None:
     from simkit.formats.native.plan import dump_plan
     from simkit.plan.advised import plan_of
 
     if to_stdout(target):
         raise InputError("-o - would mix the plan with the advice", remedy="name a file")
-    plan = plan_of(host, advised)
+    plan = plan_of(host, advised, guests)
     if plan is None:
         click.echo(f"{target} is not written: nothing is to be set that can be set at run time", err=True)
         return

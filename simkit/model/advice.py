@@ -11,11 +11,12 @@ from simkit.model.route import PeerClass
 
 
 class Aim(StrEnum):
-    """What advice is wanted for."""
+    """What advice is wanted for; `HOST` is what the host does for the guests of a plan."""
 
     ISOLATE = "isolate"
     P2P = "p2p"
     RDMA = "rdma"
+    HOST = "host"
 
 
 class Call(StrEnum):
@@ -44,11 +45,12 @@ class Lasts(StrEnum):
 
 
 class RestsOn(StrEnum):
-    """Which of the three accounts of isolation the advice relies on (they differ where ACS was written at run time)."""
+    """Which of the three accounts of isolation the advice relies on (they differ where ACS was written at run time), or on none but a plan."""
 
     REPORTED = "the groups that the kernel reported"
     REGISTERS = "what the registers hold now"
     REBOOT = "what Linux makes of it at the next boot"
+    PLAN = "the plan for the guests"
 
 
 @dataclass(frozen=True, slots=True)

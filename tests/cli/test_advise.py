@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from simkit.formats.schema import schema
 from simkit.formats.source import open_host, shipped
 from simkit.model.address import Address
 from simkit.model.capabilities import AcsBits
+from simkit.model.numa import HugePages
 from simkit.plan.replay import replay
 from simkit.semantics.outcome import with_acs
 from tests.cli.test_cli import document, run, status
@@ -54,6 +56,54 @@ def test_without_a_plan_there_is_no_advice_for_it(capsys: pytest.CaptureFixture[
     code, _, complaint = status("advise", "hgx-h100", "--for", "three-guests", capsys=capsys)
     assert code == 1
     assert "no plan" in complaint
+
+
+def test_for_a_workload_the_hosts_side_is_advised_too() -> None:
+    answer = document("advise", run("advise", "hgx-h100", "--for", "two-guests", "--format", "json"))
+    assert answer["aims"] == ["isolate", "p2p", "rdma", "host"]
+    mine = [piece for piece in answer["advice"] if piece["aim"] == "host"]
+    assert {piece["rests_on"] for piece in mine} == {"the plan for the guests"}
+    assert all(piece["subject"] is None and piece["sources"] and piece["gains"] for piece in mine)
+    plan = document("solve", run("solve", "two-guests", "--host", "hgx-h100", "--format", "json"))["plan"]
+    for guest in plan["guests"]:
+        (pinned,) = (piece["do"] for piece in mine if piece["do"].startswith(f"pin {guest['name']} "))
+        assert all(f"to host CPUs {node['cpus']}" in pinned for node in guest["nodes"])
+    text = run("advise", "hgx-h100", "--for", "two-guests", "--aim", "host").output
+    assert "host: 80 CPUs are guests'" in text
+    assert "isolcpus=managed_irq,domain,0-31," in text
+
+
+def test_the_hosts_side_needs_guests(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, complaint = status("advise", "hgx-h100", "--aim", "host", capsys=capsys)
+    assert code == 2
+    assert "name their workload with --for" in complaint
+
+
+def test_huge_pages_are_advised_planned_applied_and_undone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = open_host("hgx-h100")
+    nodes = tuple(replace(node, hugepages=(HugePages(2 << 20, 0, 0), HugePages(1 << 30, 4, 4))) for node in host.numa_nodes)
+    source, wish, plan, node = tmp_path / "host.yaml", tmp_path / "wish.yaml", tmp_path / "plan.json", str(tmp_path / "node")
+    source.write_text(dump_host(replace(host, numa_nodes=nodes)))
+    wish.write_text("simkit: workload/1\nname: pages\nguests:\n  big: {cpus: 8, memory: 64 GiB, hugepages: 1 GiB, devices: [{kind: gpu}]}\n")
+    answer = json.loads(run("advise", str(source), "--for", str(wish), "--aim", "host", "--format", "json", "-o", str(plan)).stdout)
+    validate(answer, schema("advise"))
+    assert answer["parameters"] == ["hugepagesz=1G hugepages=0:64"]
+    loaded = load_plan(plan.read_text(), source=str(plan))
+    validate(json.loads(plan.read_text()), schema("plan"))
+    assert [str(step.subject) for step in loaded.steps] == ["node0"]
+    assert run("record", str(source), node).exit_code == 0
+    before = snapshot(tmp_path / "node")
+    assert "write '64' to /sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages" in run(
+        "apply", str(plan), "--executor", "recorded", "--node", node, "--dry-run").output
+    assert "1 done" in run("apply", str(plan), "--executor", "recorded", "--node", node).output
+    assert (tmp_path / "node/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages").read_text() == "64\n"
+    solved = document("solve", run("solve", str(wish), "--host", node, "--format", "json"))["plan"]
+    assert not [step for step in solved["steps"] if step["kind"] == "hugepages"]
+    assert "1 undone" in run("rollback", str(plan), "--executor", "recorded", "--node", node).output
+    assert not difference(before, snapshot(tmp_path / "node"))
+    solved = document("solve", run("solve", str(wish), "--host", node, "--format", "json"))["plan"]
+    assert [step["subject"] for step in solved["steps"] if step["kind"] == "hugepages"] == ["node0"]
+    capsys.readouterr()
 
 
 def test_a_wrong_aim_is_told_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:

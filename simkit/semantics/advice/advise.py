@@ -10,6 +10,7 @@ from simkit.model.capabilities import AcsBits
 from simkit.model.host import Host
 from simkit.semantics.advice import platform
 from simkit.semantics.advice.command_line import merged
+from simkit.semantics.advice.host_side import host_side, summary
 from simkit.semantics.advice.isolate import advised_host, bits_to_set, still_together, unpromised
 from simkit.semantics.advice.ports import Members, groups_of, worth_setting
 from simkit.semantics.advice.rdma import far_pairs, nic_registers, pairs
@@ -21,13 +22,17 @@ from simkit.semantics.turns import one_device
 
 
 def advise(host: Host, wanted: Wanted, aims: Sequence[Aim] = tuple(Aim)) -> Advised:
-    """Pieces in the order of the aims. Nothing is advised that gains nothing; what isolation asks for is set before the short way is looked for."""
+    """Pieces in the order of the aims. Nothing is advised that gains nothing; what isolation asks for is set before the short way is looked for.
+
+    What the host does for guests is advised where there are some.
+    """
+    aims = tuple(aim for aim in aims if aim is not Aim.HOST or wanted.guests)
     gains = worth_setting(host, wanted) if active(host) is not False else ()
     ready = advised_host(host, gains)
     pieces: list[Advice] = []
     found: list[tuple[Aim, str]] = []
     fellows = _fellows(ready, wanted)
-    free = Wanted(tuple(device for device in wanted.devices if not _held(ready, fellows[device.address])), wanted.owner)
+    free = Wanted(tuple(device for device in wanted.devices if not _held(ready, fellows[device.address])), wanted.owner, wanted.guests)
     couples = pairs(ready, free) if Aim.RDMA in aims else ()
     for aim in (aim for aim in Aim if aim in aims):
         match aim:
@@ -45,6 +50,8 @@ def advise(host: Host, wanted: Wanted, aims: Sequence[Aim] = tuple(Aim)) -> Advi
                 pieces += far_pairs(couples)
                 pieces += _short_ways(ready, free, Aim.RDMA) if Aim.P2P not in aims else ()
                 pieces += nic_registers(host, wanted, couples)
+            case Aim.HOST:
+                pieces += host_side(host, wanted.guests)
         asked = any(piece.call is Call.ASK and piece.aim is aim is Aim.ISOLATE for piece in pieces)
         found += [
             (aim, text + (", if all that is not known speaks for it" if asked else ""))
@@ -78,6 +85,9 @@ def _line(host: Host, pieces: list[Advice]) -> tuple[tuple[str, ...], str | None
 
 def _found(host: Host, ready: Host, fellows: Members, wanted: Wanted, aim: Aim, couples: tuple[Pair, ...]) -> Iterator[str]:
     """What is so, for people."""
+    if aim is Aim.HOST:
+        yield summary(host, wanted.guests)
+        return
     count = len(wanted.devices)
     if not count:
         yield "no GPU and no NIC that the host does not use itself"

@@ -15,10 +15,11 @@ _KINDS = (Kind.GPU, Kind.NIC)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The devices that advice is about, in address order; `owner` names the guest of each where a plan says so, and is empty else."""
+    """The devices that advice is about, in address order; `owner` names the guest of each where a plan says so, and is empty else; `guests` are that plan's."""
 
     devices: tuple[Function, ...]
     owner: Mapping[Address, str] = field(default_factory=dict)
+    guests: tuple[GuestPlan, ...] = ()
 
     def together(self, a: Address, b: Address) -> bool:
         """Whether the two may belong to one guest."""
@@ -42,4 +43,4 @@ def of_guests(host: Host, guests: tuple[GuestPlan, ...]) -> Wanted:
             address = device.address if device.address in host else device.vf_of
             if address is not None and address in host:
                 owner.setdefault(address, guest.name)
-    return Wanted(tuple(host[address] for address in sorted(owner)), owner)
+    return Wanted(tuple(host[address] for address in sorted(owner)), owner, guests)
