@@ -13,6 +13,8 @@ from simkit.errors import UnknownName
 from simkit.formats.guest import cdi, kata
 from simkit.formats.guest.render import TARGETS, artefacts
 from simkit.formats.source import open_host, open_workload
+from simkit.model.guest import GuestNode
+from simkit.model.numa import CpuSet
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.plan.plan import with_steps
@@ -112,6 +114,27 @@ def test_what_kata_cannot_carry_is_said() -> None:
     cards = kata.render(CARDS, CARDS.guests[0])["NOTES-render.txt"]
     assert "lost: 24 companions" in cards
     assert "refused: Kata cold-plugs 32 functions on 32 ports and makes at most 16" in cards
+    for plan, guest in GUESTS:
+        text = kata.render(plan, guest)[f"NOTES-{guest.name}.txt"]
+        assert ("or `--to libvirt`" in text) == ("- lost: " in text or "- refused: " in text)
+
+
+@pytest.mark.parametrize(("places", "refused"), [((0,), False), ((0, 6), False), ((7,), True), ((0, 7), True), ((8,), False), ((0, 8), True)])
+def test_expander_buses_wrap_at_eight_nodes(places: tuple[int, ...], refused: bool) -> None:
+    """0x20 x 8 is 0 in eight bits, 0x20 x 9 is 0x20 again (`busNr` of createNUMAPCIeTopology); only nodes with devices get a bus."""
+    devices = TWO.guests[0].devices[:len(places)]
+    host = TWO.host.with_functions(*(replace(TWO.host[device.address], numa_node=20 + place) for device, place in zip(devices, places, strict=True)))
+    nodes = tuple(GuestNode(number, 20 + number, CpuSet.of([number]), 1 << 30) for number in range(9))
+    guest = replace(TWO.guests[0], ports=(), nodes=nodes, devices=devices)
+    assert ("refused: Kata numbers expander buses" in kata.render(replace(TWO, host=host), guest)["NOTES-train.txt"]) == refused
+
+
+def test_a_device_off_the_guests_nodes_has_no_port_in_kata() -> None:
+    guest = replace(TWO.guests[0], ports=())
+    far = guest.devices[0].address
+    text = kata.render(replace(TWO, host=TWO.host.with_functions(replace(TWO.host[far], numa_node=9))), guest)["NOTES-train.txt"]
+    assert f"refused: {far} are on no NUMA node" in text
+    assert "are on no NUMA node" not in kata.render(TWO, guest)["NOTES-train.txt"]
 
 
 @pytest.mark.parametrize(("plan", "guest"), GUESTS, ids=NAMES)

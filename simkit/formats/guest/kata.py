@@ -8,12 +8,14 @@ from typing import Any
 
 from simkit.formats.guest import cdi
 from simkit.formats.native.emit import to_yaml
-from simkit.model.guest import GuestPlan, GuestPortKind
+from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
+from simkit.model.unknown import is_known
 
 _CLASSES = {TeeKind.SEV_SNP: "kata-qemu-nvidia-gpu-snp", TeeKind.TDX: "kata-qemu-nvidia-gpu-tdx", TeeKind.NONE: "kata-qemu-nvidia-gpu"}
 _MOST_PORTS = 16
+_BUS_SPACING, _BUS_NUMBERS = 0x20, 0x100
 
 
 def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
@@ -109,14 +111,16 @@ def _from_plugins(plan: Plan, guest: GuestPlan) -> Counter[str]:
 def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     """What Kata as it is can carry of this plan, and what is lost; give QEMU or libvirt for the whole."""
     yield f"{guest.name} in Kata Containers (Go runtime, QEMU), as read at kata-containers 7c6ba40; no Kata runtime was run"
-    yield from _devices_notes(plan, guest)
-    yield from _tree_notes(guest)
+    carried = [*_devices_notes(plan, guest), *_tree_notes(guest), *_node_notes(plan, guest)]
+    yield from carried
     if guest.nodes:
         cpus = ", ".join(str(node.cpus) for node in guest.nodes)
         yield (f"- different: Kata pins vCPUs in turn to all CPUs of their node that the pod's cpuset has, not one each to the plan's {cpus}; "
                "guests of one node share them")
     if guest.tee is not TeeKind.NONE:
         yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
+    if any(line.startswith(("- lost:", "- refused:")) for line in carried):
+        yield "- for the whole of the plan: `simkit render --to qemu` or `--to libvirt`"
 
 
 def _devices_notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
@@ -153,4 +157,31 @@ def _tree_notes(guest: GuestPlan) -> Iterator[str]:
         yield (f"- lost: {bridged} companions on a conventional bridge; the attach-pci annotation is a proposal (docs/design/kata-vra.md) that no code of "
                "Kata's reads: each function with 4 KiB of configuration space takes a port")
     if len(guest.devices) > _MOST_PORTS:
-        yield f"- refused: Kata cold-plugs {len(guest.devices)} functions on {len(guest.devices)} ports and makes at most {_MOST_PORTS}; use QEMU or libvirt"
+        yield f"- refused: Kata cold-plugs {len(guest.devices)} functions on {len(guest.devices)} ports and makes at most {_MOST_PORTS}"
+
+
+def _node_notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
+    """Where Kata's expander buses do not work out (`createNUMAPCIeTopology`, src/runtime/virtcontainers/qemu.go; `Attach`, pkg/device/drivers/vfio.go).
+
+    With a mapping of nodes root ports are made on expanders alone, one expander for each host node that is mapped and has devices; any other
+    device is then sent to a port `rp<N>` that is not there. An expander's number is an 8-bit product of its place in the mapping.
+    """
+    if _mirrored(guest) or not guest.nodes:
+        return
+    place = {node.host_node: index for index, node in enumerate(guest.nodes)}
+    at = {device.address: _host_node(plan, device) for device in guest.devices}
+    if all(node is None for node in at.values()):
+        return
+    if lost := [str(address) for address, node in at.items() if node not in place]:
+        yield (f"- refused: {', '.join(lost)} are on no NUMA node that the guest has, and Kata makes root ports on its nodes' expander buses alone; "
+               "QEMU finds no port for them")
+    numbers = Counter(_BUS_SPACING * (place[node] + 1) % _BUS_NUMBERS for node in set(at.values()) if node in place)
+    if 0 in numbers or any(count > 1 for count in numbers.values()):
+        yield (f"- refused: Kata numbers expander buses 0x{_BUS_SPACING:x} apart in 8 bits: of {len(guest.nodes)} nodes the eighth gets 0, which pcie.0 has, "
+               "and those after it the first ones' again")
+
+
+def _host_node(plan: Plan, device: GuestDevice) -> int | None:
+    """None where the host has none, or it is not known."""
+    node = plan.host[device.vf_of or device.address].numa_node
+    return node if is_known(node) and node is not None and node >= 0 else None
