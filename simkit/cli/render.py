@@ -56,7 +56,7 @@ def nccl_files(plan: Plan, guest: str | None) -> dict[str, str]:
     files = {}
     for each in chosen(plan, guest):
         made = guest_file(plan.host, each)
-        files[f"{each.name}.nccl.xml"] = nccl.render(made.topology, each, made.notes)
+        files[f"{each.name}.nccl.xml"] = nccl.render(made.topology, each, (*made.notes, *made.shut))
     return files
 
 

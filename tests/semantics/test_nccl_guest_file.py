@@ -23,6 +23,7 @@ from simkit.semantics.nccl.conclude import conclude
 from simkit.semantics.nccl.predict import predict, predict_guest, predict_with_file
 from simkit.semantics.nccl.sysfs_view import sysfs_view
 from simkit.semantics.nccl.with_file import with_file
+from simkit.semantics.routes import tree_class
 from simkit.solve.answer import Planned
 from simkit.solve.solve import solve
 
@@ -75,6 +76,14 @@ def test_where_acs_sends_requests_to_the_root_nothing_near_is_promised(topology:
     told = predict_with_file(plan.host, plan.guests[0])
     assert all(path.nearness >= PeerClass.PHB and path.gdr == "off" for row in told.gpu_net for path in row)
     assert any("is left out" in sentence and "request redirect" in sentence for sentence in told.assumed)
+    (text,) = nccl_files(plan, None).values()
+    here = guest_addresses(plan.host, plan.guests[0])
+    near = [(gpu, nic) for gpu in here for nic in here if plan.host[gpu].kind is Kind.GPU and plan.host[nic].kind is Kind.NIC
+            and tree_class(plan.host, plan.host[gpu], plan.host[nic]) is PeerClass.PIX]
+    assert near
+    for gpu, nic in near:
+        one, two = sorted((gpu, nic))
+        assert f"{here[one]} and {here[two]} (host {one} and {two}) are not near: ACS request redirect" in text
 
 
 def test_what_is_written_says_what_was_predicted() -> None:

@@ -23,8 +23,9 @@ def render(topology: NcclTopology, guest: GuestPlan, notes: Sequence[str] = ()) 
 
 def _lines(topology: NcclTopology, guest: GuestPlan, notes: Sequence[str]) -> Iterator[str]:
     yield f"<!-- NCCL topology of guest {guest.name}: put it into the guest and set NCCL_TOPO_FILE to its path."
-    yield "     The busids are those of the planned guest as firmware numbers its buses; compare them with lspci in the guest before use:"
-    yield "     NCCL passes over an entry whose busid is not there, without a word."
+    yield "     The busids are those of the planned guest as firmware numbers its buses, depth first; another firmware, or one more device on the"
+    yield "     command line, numbers them otherwise. Compare them with lspci in the guest before use: NCCL passes over an entry whose busid is"
+    yield "     not there, without a word, and takes that device from sysfs (`simkit nccl --topo-file` shows what is left then)."
     yield from (f"     {note.replace('--', '- -')}" for note in notes)
     yield "-->"
     yield '<system version="1">'

@@ -8,7 +8,7 @@ the file decides who is below one switch; it should say so only where requests r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 
 from simkit.model.address import Address
 from simkit.model.capabilities import PortType
@@ -31,10 +31,14 @@ _SWITCH_DOMAIN, _SWITCH_BUS = 0xFFFF, 0xFF
 
 @dataclass(frozen=True, slots=True)
 class GuestFile:
-    """`topology` as the file has it, `with_file` tells what NCCL adds; `notes` are sentences: what was left out, and why."""
+    """`topology` as the file has it, `with_file` tells what NCCL adds; `notes` are sentences: which switches were left out, and why.
+
+    `shut` are the pairs for whose sake they were: each a sentence with the guest's addresses and the host's.
+    """
 
     topology: NcclTopology
     notes: tuple[str, ...]
+    shut: tuple[str, ...] = ()
 
 
 def guest_file(host: Host, guest: GuestPlan) -> GuestFile:
@@ -52,6 +56,7 @@ class _File:
         self.gpus = [device for device in self.devices if self._source(device).kind is Kind.GPU]
         self.nics = [device for device in self.devices if self._source(device).kind is Kind.NIC and has_rdma(self._source(device))]
         self.notes: list[str] = []
+        self.shut: list[str] = []
         self.switches = 0
 
     def _source(self, device: GuestDevice) -> Function:
@@ -69,7 +74,7 @@ class _File:
             children = [tree for _, devices in sorted(roots.items()) for tree, _ in self._below(devices, 0)]
             cpu = self.host.cpu
             cpus.append(NcclCpu(number, 0, nccl_arch(cpu), cpu.vendor, cpu.family, cpu.model, tuple(children)))
-        return GuestFile(NcclTopology(f"{self.guest.name} (file)", tuple(cpus)), tuple(self.notes))
+        return GuestFile(NcclTopology(f"{self.guest.name} (file)", tuple(cpus)), tuple(self.notes), tuple(self.shut))
 
     def _node(self, device: GuestDevice) -> int:
         """The guest's NUMA node, or a number of its own for a host node of which the guest has no CPUs: what is there is far from what is elsewhere."""
@@ -116,10 +121,15 @@ class _File:
             a, b = shut[0]
             more = f" (and {len(shut) - 1} more pairs)" if len(shut) > 1 else ""
             self.notes.append(f"switch {switch} is left out: {a.address} and {b.address} do not reach each other through it{more}: {self._why(a, b)}")
+            for one, two in shut:
+                here = f"{self.at[one.address]} and {self.at[two.address]} (host {one.address} and {two.address})"
+                self.shut.append(f"{here} are not near: {self._why(one, two)}")
         return not shut
 
     def _why(self, a: GuestDevice, b: GuestDevice) -> str:
-        return route(self.host, self._source(a).address, self._source(b).address).why
+        """Of the way that is not direct: one may be open and the way back not."""
+        ways = [route(self.host, *pair) for pair in permutations((self._source(a).address, self._source(b).address))]
+        return next((way.why for way in ways if not way.direct), ways[0].why)
 
     def _reaches(self, a: GuestDevice, b: GuestDevice) -> bool:
         """Whether what NCCL would send through the switch gets there: a NIC's requests to a GPU, GPUs' to each other where no NVLink joins them."""
