@@ -11,13 +11,18 @@ from simkit.errors import SimkitError
 from simkit.executors.lab import Lab
 from simkit.executors.lab.agreement import groups_agree, machine_agrees
 from simkit.executors.lab.platforms import ARM
+from simkit.executors.lab.rehearse import rehearse
+from simkit.formats.native.workload import load_workload
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import Acs, AcsBits, BusRange, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import UNKNOWN, is_known
+from simkit.plan.plan import with_steps
 from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE
+from simkit.solve.answer import Planned
+from simkit.solve.solve import solve
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -90,6 +95,26 @@ def test_parameters_and_drivers(arm_lab: Lab) -> None:
         session.remove(PORT)
         session.rescan()
         assert session.acs(PORT) == AcsBits(0x1D)
+
+
+def test_a_plan_hands_out_what_waits_for_a_driver(arm_lab: Lab) -> None:
+    """The rehearsed plan's card: before 6.15 without any group until vfio-pci, then in one group with its other half, as the solver has it."""
+    port = small()[PORT]
+    card = tuple(Function(Address(0, 1, 0, number), PORT, 0x10DE, 2, code, port_type=PortType.ENDPOINT, acs=None, ats=None, sriov=None, bars=(),
+                          multifunction=True, driver=None, reset_methods=("flr",)) for number, code in enumerate((0x030200, 0x040300)))
+    release = arm_lab.find_kernel().release
+    host = Host("card", (port, *card), iommu=IommuKind.SMMU, kernel=release, cmdline="")
+    answer = solve(load_workload('simkit: workload/1\nname: w\nguests:\n  a: {devices: [{kind: gpu}]}', source="w.yaml"), host)
+    assert isinstance(answer, Planned)
+    assert [device.address for device in answer.plan.guests[0].devices] == [function.address for function in card]
+    late = arm_lab.find_kernel().version < PROBED_WHEN_FOUND_SINCE
+    assert any("vfio-pci makes the IOMMU groups of" in text for text in answer.plan.assumptions) is late
+    found = rehearse(with_steps(answer.plan), arm_lab)
+    assert found, (found.groups, found.handed, found.left)
+    start = [found.plan.host[device.address] for device in found.plan.guests[0].devices]
+    assert all((function.iommu_group is None) is (late and function.driver is None) for function in start)
+    if arm_lab.find_kernel().version < (6, 2):  # 6.12's has the driver of the stand-in built in
+        assert [function.iommu_group for function in start] == [None, None]
 
 
 def two_roots() -> Host:

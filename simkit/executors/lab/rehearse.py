@@ -20,6 +20,7 @@ from simkit.model.platform import IommuKind
 from simkit.plan.plan import with_steps
 from simkit.semantics.diff import diff
 from simkit.semantics.fingerprint import fingerprint
+from simkit.semantics.smmu import grouped_when_bound
 from simkit.semantics.sriov import vf_address
 
 
@@ -28,7 +29,8 @@ class Rehearsal:
     """What a real kernel did with a plan.
 
     `plan` is the plan as it was for the copy, `groups` whether the kernel groups as the rules say, `handed` the guests' functions that did
-    not end at vfio-pci, `left` what differs from the start after all was undone.
+    not end at vfio-pci, `left` what differs from the start after all was undone. Groups that only came with vfio-pci (on an SMMU before 6.15)
+    are no part of that: no kernel takes them back; `groups` has them as that made them.
     """
 
     kernel: str
@@ -56,16 +58,22 @@ def rehearse(plan: Plan, lab: Lab, *, iommu: IommuKind | None = None, progress: 
     machine = lab.machine(plan.host, iommu=iommu)
     with lab.boot(machine) as session, tempfile.TemporaryDirectory(prefix="simkit-rehearsal-") as folder:
         start = session.host()
-        order = session.probe_order() if start.iommu is IommuKind.SMMU else ()
+        agreed = groups_agree(start, order=session.probe_order() if start.iommu is IommuKind.SMMU else ())
         made = rehearsed(plan, machine, start)
         journal = Path(folder) / "journal"
         applied = apply(made, session.node, journal, progress=progress)
         after = session.host()
+        taken = [device.address for guest in made.guests for device in guest.bound]
+        late = [address for address in taken if address in start and grouped_when_bound(start, start[address])]
+        if late:
+            bound = groups_agree(after, probed=late)
+            agreed = Agreement(agreed.functions, bound.groups, (*agreed.differences, *bound.differences))
         given = [device.address for guest in made.guests for device in guest.devices]
         handed = tuple(address for address in given if address not in after or after[address].driver != "vfio-pci")
         rollback(journal, session.node, progress=progress)
-        left = tuple(f"{change.subject} {change.field}".strip() for change in diff(start, session.host()))
-    return Rehearsal(str(start.kernel), machine, made, groups_agree(start, order=order), applied, handed, left)
+        left = tuple(f"{change.subject} {change.field}".strip() for change in diff(start, session.host())
+                     if change.field != "iommu_group" or change.subject not in map(str, late))
+    return Rehearsal(str(start.kernel), machine, made, agreed, applied, handed, left)
 
 
 def rehearsed(plan: Plan, machine: Machine, read: Host) -> Plan:
