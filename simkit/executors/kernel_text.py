@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = re.compile(r"\+?(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*))\n?")
-_MOST_DIGITS = 64
+_MOST_DIGITS = 24
 _BOOL = {"y": True, "Y": True, "t": True, "T": True, "1": True, "n": False, "N": False, "f": False, "F": False, "0": False,
          "on": True, "of": False}
 
@@ -25,10 +25,16 @@ def number(text: str) -> int | None:
 
 
 def long(text: str) -> int | None:
-    """An unsigned 64-bit number, always decimal (`kstrtoul` with base 10, lib/kstrtox.c); None where the kernel would refuse it."""
-    found = re.fullmatch(r"\+?([0-9]+)\n?", text, re.ASCII)
-    value = int(found[1]) if found is not None and len(found[1]) < _MOST_DIGITS else -1
-    return value if 0 <= value < 1 << 64 else None
+    """A number, always decimal (`kstrtoul` with base 10, lib/kstrtox.c); None where the kernel would refuse it.
+
+    From 2^64 on it is out of range to the kernel, whatever follows it.
+    """
+    found = re.match(r"\+?([0-9]+)", text)
+    if found is None:
+        return None
+    digits = found[1].lstrip("0")
+    value = int(digits or "0") if len(digits) < _MOST_DIGITS else 1 << 64
+    return value if value >= 1 << 64 or text[found.end() :] in ("", "\n") else None
 
 
 def truth(text: str) -> bool | None:

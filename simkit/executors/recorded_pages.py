@@ -37,6 +37,8 @@ def resize(memory: Memory, path: str, text: str) -> None:
     wish = kernel_text.long(text)
     if wish is None:
         raise refusal(errno.EINVAL, path, f"{text.strip()!r} is no number of huge pages")
+    if wish >= 1 << 64:
+        raise refusal(errno.ERANGE, path, f"{text.strip()[:24]} is out of range")
     beside = file.parent / "free_hugepages"
     size, now = int(found[2]), _number(file)
     free = _number(beside) if beside.is_file() else now

@@ -180,7 +180,7 @@ def test_a_node_without_such_pages_makes_the_plan_stale(world):
         apply(PLAN, world.node, world.journal)
 
 
-@pytest.mark.parametrize(("text", "number"), [("x", errno.EINVAL), ("-1", errno.EINVAL), ("", errno.EINVAL), ("0x10", errno.EINVAL), ("3 ", errno.EINVAL), (str(1 << 64), errno.EINVAL)])
+@pytest.mark.parametrize(("text", "number"), [("x", errno.EINVAL), ("-1", errno.EINVAL), ("", errno.EINVAL), ("0x10", errno.EINVAL), ("3 ", errno.EINVAL), (str(1 << 64), errno.ERANGE), ("9" * 5000 + "x", errno.ERANGE)])
 def test_what_is_no_number_is_refused(world, text, number):
     with pytest.raises(ExecutorError) as caught:
         world.node.write(BIG[0], text.encode())
