@@ -49,7 +49,7 @@ def express(host: Host, *, kernel: str | None = None, has: Collection[str] = sta
             devicetree: bool = False) -> Machine:
     """An emulated machine as like `host` as QEMU can make one.
 
-    `kernel` is the release that will boot (`uname -r`; the host's own, else an old one): from 6.12 on its command line can set ACS bits port
+    `kernel` is the release that will boot (`uname -r`; the host's own, else an old one): from 6.11 on its command line can set ACS bits port
     by port. `has` are the devices that this QEMU knows. `iommu` takes the place of the host's: all group by the same rules, and with Intel's
     the stand-ins' drivers work best. An SMMU is on Arm's machine, described by ACPI's tables, or by a `devicetree`.
 
@@ -106,7 +106,7 @@ def _around(place: Platform, nodes: int) -> Iterator[str]:
 
 
 def _acs_parameters(roots: list[Root], builder: Builder) -> str:
-    """`pci=config_acs=` (6.12 and later: bits from the right are SV, TB, RR, CR, UF, EC, DT), or `disable_acs_redir=` (pci_enable_acs)."""
+    """`pci=config_acs=` (6.11 and later: bits from the right are SV, TB, RR, CR, UF, EC, DT), or `disable_acs_redir=` (pci_enable_acs)."""
     odd = [part for root in roots for part in root.all() if part.control not in (None, REQUIRED_ACS) and part.standin.acs is not None]
     if not builder.requested or not odd:
         return ""
