@@ -22,7 +22,9 @@ _TEXTS = ("class", "vendor", "device", "revision", "subsystem_vendor", "subsyste
 _TABLES = ("FACP", "DMAR", "IVRS", "IORT")
 _LINKS = ("iommu_group", "driver", "physfn", "virtfn*")
 _AROUND = ("proc/version", "proc/cmdline", "proc/cpuinfo", "proc/sys/kernel/osrelease", "sys/devices/system/node/node*/cpulist",
-           "sys/devices/system/node/node*/distance", "sys/devices/system/node/node*/meminfo", "sys/devices/system/cpu/cpu*/topology/*",
+           "sys/devices/system/node/node*/distance", "sys/devices/system/node/node*/meminfo",
+           "sys/devices/system/node/node*/hugepages/*/nr_hugepages", "sys/devices/system/node/node*/hugepages/*/free_hugepages",
+           "sys/devices/system/cpu/cpu*/topology/*",
            "sys/kernel/iommu_groups/*/type")
 _AROUND_LINKS = (f"{DEVICES}/*", "sys/class/iommu/*", "sys/kernel/iommu_groups/*/devices/*")
 _GLOBAL = re.compile(r"([^:]+(?::[0-9a-f]{2}:[0-9a-f]{2}\.[0-7][^:]*)?):(.*)")

@@ -13,8 +13,9 @@ from simkit.executors.lab.errors import NotBuildable
 from simkit.executors.lab.lab import Lab
 from simkit.executors.lab.machine import Machine
 from simkit.model.address import Address
-from simkit.model.guest import GuestDevice, GuestPlan
+from simkit.model.guest import GuestDevice, GuestNode, GuestPlan
 from simkit.model.host import Host
+from simkit.model.numa import CpuSet, HugePages, NodeName
 from simkit.model.plan import Plan
 from simkit.model.platform import IommuKind
 from simkit.plan.plan import with_steps
@@ -22,6 +23,8 @@ from simkit.semantics.diff import diff
 from simkit.semantics.fingerprint import fingerprint
 from simkit.semantics.smmu import grouped_when_bound
 from simkit.semantics.sriov import vf_address
+
+_PAGES, _PAGE_BYTES = 4, 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +82,32 @@ def rehearse(plan: Plan, lab: Lab, *, iommu: IommuKind | None = None, progress: 
 def rehearsed(plan: Plan, machine: Machine, read: Host) -> Plan:
     """The plan to apply to a booted `machine`, of whose kernel `read` was read; its steps are made anew for it.
 
-    ACS steps for switch ports fall away, for QEMU's switches have no ACS; drivers are those of the stand-ins.
+    ACS steps for switch ports fall away, for QEMU's switches have no ACS; drivers are those of the stand-ins. Of guests' huge pages a few small
+    ones are reserved, for the machine has little memory.
 
     Raises:
         NotBuildable: a function that the plan hands out is not in the lab.
         InputError: no steps lead there on the lab's machine, as on any other node.
     """
-    guests = tuple(_guest(guest, machine, read) for guest in plan.guests)
-    return with_steps(Plan(plan.workload, read, fingerprint(read), guests, assumptions=(f"rehearsed on {read.name}", *machine.inexpressible)))
+    pages = _pages(read)
+    guests = tuple(_guest(guest, machine, read, pages) for guest in plan.guests)
+    asked = [guest.name for guest in plan.guests if guest.hugepage_bytes is not None]
+    instead = f"{_PAGES} of 2 MiB on {pages[0]} each" if pages is not None else "none: the kernel has no pages of 2 MiB"
+    little = (f"huge pages of {', '.join(asked)} are rehearsed as {instead}",) if asked else ()
+    return with_steps(Plan(plan.workload, read, fingerprint(read), guests, assumptions=(f"rehearsed on {read.name}", *little, *machine.inexpressible)))
 
 
-def _guest(guest: GuestPlan, machine: Machine, read: Host) -> GuestPlan:
+def _pages(read: Host) -> tuple[NodeName, HugePages] | None:
+    """Where a few huge pages can be had on the lab's machine: its first node, in pages of 2 MiB."""
+    found = ((NodeName(node.id), node.pool(_PAGE_BYTES)) for node in read.numa_nodes)
+    return next(((name, pool) for name, pool in found if isinstance(pool, HugePages)), None)
+
+
+def _guest(guest: GuestPlan, machine: Machine, read: Host, pages: tuple[NodeName, HugePages] | None) -> GuestPlan:
     ports = tuple(replace(port, mirrors=machine.addresses.get(port.mirrors) if port.mirrors is not None else None) for port in guest.ports)
+    if guest.hugepage_bytes is not None:
+        nodes = (GuestNode(0, pages[0].id, CpuSet(), _PAGES * _PAGE_BYTES),) if pages is not None else ()
+        guest = replace(guest, nodes=nodes, memory_bytes=_PAGES * _PAGE_BYTES, hugepage_bytes=_PAGE_BYTES if pages is not None else None)
     return replace(guest, ports=ports, devices=tuple(_device(device, machine, read) for device in guest.devices))
 
 
