@@ -71,14 +71,20 @@ def test_every_port_and_device_is_where_the_plan_has_it(plan: Plan, guest: Guest
     domain = read(libvirt.render(plan, guest))
     controllers = {each.get("index"): each for each in domain.iterfind("devices/controller[@type='pci']")}
     named = {each.find("alias").get("name"): index for index, each in controllers.items() if each.find("alias") is not None}
-    assert len(controllers) == len(guest.ports) + 1
+    bridges = [port for port in guest.ports if port.kind is GuestPortKind.BRIDGE and port.parent is None]
+    assert len(controllers) == len(guest.ports) + 1 + len(bridges)
     assert controllers["0"].get("model") == "pcie-root"
     for port in guest.ports:
         controller = controllers[named[f"ua-{port.id}"]]
         assert controller.get("model") == MODEL[port.kind]
         above = 0 if port.parent is None else int(named[f"ua-{port.parent}"])
+        slot = port.slot
+        if port in bridges:
+            own = controllers[named[f"ua-{port.id}-rp"]]
+            assert (own.get("model"), place(own)) == ("pcie-root-port", (0, port.slot, 0))
+            above, slot = int(own.get("index")), 0
         assert above < int(controller.get("index"))
-        assert place(controller) == (above, port.slot, 0)
+        assert place(controller) == (above, slot, 0)
         if port.kind in (GuestPortKind.ROOT, GuestPortKind.DOWNSTREAM):
             assert controller.find("target").get("chassis") == str(port.chassis)
         if port.kind is GuestPortKind.EXPANDER:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # written here, never read: nothing from outside is parsed
 from collections.abc import Iterator
+from dataclasses import replace
 
 from simkit.formats.guest import parts as guest_parts
 from simkit.formats.guest.qemu import FIRMWARE, SNP_POLICY
@@ -34,7 +35,7 @@ def render(plan: Plan, guest: GuestPlan) -> str:
     Raises:
         InputError: the guest's ports are no tree.
     """
-    ports = guest_parts.ordered_ports(guest)
+    ports = _as_libvirt_takes_them(guest_parts.ordered_ports(guest))
     domain = ET.Element("domain", {"type": "kvm"})
     _comment(domain, f"guest {guest.name} of workload {plan.workload.name} on {plan.host.name}")
     if guest.tee in _SINCE:
@@ -138,6 +139,19 @@ def _cpu(domain: ET.Element, plan: Plan, guest: GuestPlan) -> None:
             table = ET.SubElement(cell, "distances")
             for there, distance in sorted(mine):
                 ET.SubElement(table, "sibling", {"id": str(there), "value": str(distance)})
+
+
+def _as_libvirt_takes_them(ports: tuple[GuestPort, ...]) -> tuple[GuestPort, ...]:
+    """PCIe-to-PCI bridges of the root bus below a root port each: libvirt takes them nowhere else (virPCIDeviceAddressTypes; seen with 9.0)."""
+    found: list[GuestPort] = []
+    chassis = max((port.chassis for port in ports), default=0)
+    for port in ports:
+        if port.kind is GuestPortKind.BRIDGE and port.parent is None:
+            chassis += 1
+            found.append(GuestPort(f"{port.id}-rp", GuestPortKind.ROOT, None, port.slot, chassis))
+            port = replace(port, parent=f"{port.id}-rp", slot=0)
+        found.append(port)
+    return tuple(found)
 
 
 def _controllers(devices: ET.Element, plan: Plan, guest: GuestPlan, ports: tuple[GuestPort, ...], indexes: dict[str, int]) -> None:
