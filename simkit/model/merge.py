@@ -11,7 +11,7 @@ from simkit.model.address import Address, Parent
 from simkit.model.capabilities import AcsBits, Bar
 from simkit.model.function import Function
 from simkit.model.host import Host
-from simkit.model.numa import NumaNode
+from simkit.model.numa import HugePages, NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.platform import PeerLink
 from simkit.model.scope import MadeBus
@@ -101,7 +101,7 @@ def merge_facts(first: Function, second: Function, note: Note, take: Take) -> Fu
 
 
 def _fact(path: str, ours: Any, theirs: Any, note: Note, take: Take) -> Any:
-    """One fact, or the parts of one that has parts (a link, ACS, SR-IOV, a BAR, a NUMA node, the CPU). Of two reasons not to know, one that says more."""
+    """One fact, or the parts of one that has parts (a link, ACS, SR-IOV, a BAR, a NUMA node, a pool of huge pages, the CPU). Of two reasons not to know, one that says more."""
     if isinstance(ours, Unknown) and isinstance(theirs, Unknown):
         return theirs if ours.why == UNKNOWN.why else ours
     if ours == theirs or isinstance(theirs, Unknown):
@@ -109,11 +109,21 @@ def _fact(path: str, ours: Any, theirs: Any, note: Note, take: Take) -> Any:
     if isinstance(ours, Unknown):
         take(path)
         return theirs
+    if _same_pools(ours, theirs):
+        pools = tuple(_fact(f"{path}/{index}", pool, other, note, take) for index, (pool, other) in enumerate(zip(ours, theirs, strict=True)))
+        return ours if pools == ours else pools
     if is_dataclass(ours) and type(ours) is type(theirs):
         parts = {part.name: _fact(f"{path}/{part.name}", getattr(ours, part.name), getattr(theirs, part.name), note, take) for part in fields(ours)}
         return replace(ours, **parts) if any(value is not getattr(ours, name) for name, value in parts.items()) else ours  # type: ignore[type-var]
     note(path, ours, theirs)
     return ours
+
+
+def _same_pools(ours: Any, theirs: Any) -> bool:
+    """Whether both tell of huge pages of the same sizes: a size that only one has is one that the other says there is not."""
+    if not all(isinstance(pools, tuple) and pools and all(isinstance(pool, HugePages) for pool in pools) for pools in (ours, theirs)):
+        return False
+    return [pool.size_bytes for pool in ours] == [pool.size_bytes for pool in theirs]
 
 
 def _class(path: str, ours: int | Unknown, theirs: int | Unknown, note: Note, take: Take) -> int | Unknown:

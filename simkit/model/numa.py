@@ -93,6 +93,10 @@ class HugePages:
     total: int | Unknown = UNKNOWN
     free: int | Unknown = UNKNOWN
 
+    def __str__(self) -> str:
+        """For people: ``16 of 1024 MiB, 3 free``."""
+        return f"{self.total} of {self.size_bytes >> 20} MiB, {self.free} free"
+
 
 @dataclass(frozen=True, slots=True)
 class NumaNode:

@@ -12,7 +12,7 @@ from simkit.model.capabilities import Acs, AcsBits, Bar, BarKind, Link, PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.merge import merge
-from simkit.model.numa import CpuSet, NumaNode
+from simkit.model.numa import CpuSet, HugePages, NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
@@ -180,6 +180,18 @@ def test_nodes_links_and_the_machine_around():
     assert [one.path for one in merged.disagreements] == ["iommu"]
     links = merge([host(Function(AT, ROOT), peer_links=(PeerLink(AT, None, PeerKind.NVLINK, count),)) for count in (18, 12)])
     assert [one.path for one in links.disagreements] == [f"peer_links/{AT}"] and links.host.peer_links[0].count == 18
+
+
+def test_pools_of_huge_pages_by_size():
+    def pools(*given):
+        return host(Function(AT, ROOT), numa_nodes=(NumaNode(0, hugepages=given),))
+
+    merged = merge([pools(HugePages(2 << 20, 5), HugePages(1 << 30, 4, 4)), pools(HugePages(2 << 20, 5, 3), HugePages(1 << 30, 8, 4))])
+    assert merged.host.numa_nodes[0].hugepages == (HugePages(2 << 20, 5, 3), HugePages(1 << 30, 4, 4))
+    assert [str(one).split(" (")[0] for one in merged.disagreements] == ["numa_nodes/0/hugepages/1/total: 4"]
+    other = merge([pools(HugePages(2 << 20, 5, 3)), pools()])
+    assert other.host.numa_nodes[0].hugepages == (HugePages(2 << 20, 5, 3),)
+    assert [str(one).split(" (")[0] for one in other.disagreements] == ["numa_nodes/0/hugepages: 5 of 2 MiB, 3 free"]
 
 
 def test_the_better_reason_not_to_know_stays():
