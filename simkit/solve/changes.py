@@ -201,6 +201,10 @@ def _farther(workload: Workload, guest: GuestRequest, index: int, what: What) ->
         else:
             changed, whose = replace(request, near=each), f"each {noun(request.kind, 1)} up to {each} from its GPU"
         yield Change(f"{guest.name} with {whose} in place of {bound}", steps, _request(workload, guest, index, changed))
+    if what is What.NEAR:
+        steps = 1 + sum(farther > bound for farther in _FARTHER)
+        anywhere = _request(workload, guest, index, replace(request, near=None))
+        yield Change(f"{guest.name} with its {describe(request)} near to no GPU in place of {bound}", steps, anywhere)
 
 
 def _other_topologies(workload: Workload, guest: GuestRequest) -> Iterator[Change]:

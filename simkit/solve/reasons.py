@@ -48,7 +48,9 @@ class _Teller:
 
     def _count(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         wish = self.problem.wish(label)
-        text = f"{wish.guest} asks for {describe(wish.request)}" if not self.problem.kept(wish.guest) else f"{describe(wish.request)} are to be kept free"
+        text = f"{wish.guest} asks for {describe(wish.request)}"
+        if self.problem.kept(wish.guest):
+            text = f"{describe(wish.request)} {'is' if wish.request.count == 1 else 'are'} to be kept free"
         rivals = [other for each in self._same(label) if (other := self.problem.wish(each)) is not wish and self._compete(wish, other)]
         last = max([label, *(Label(each.guest, What.COUNT, each.index) for each in rivals)], key=self.core.index)
         if label != last:
