@@ -101,7 +101,10 @@ def merge_facts(first: Function, second: Function, note: Note, take: Take) -> Fu
 
 
 def _fact(path: str, ours: Any, theirs: Any, note: Note, take: Take) -> Any:
-    """One fact, or the parts of one that has parts (a link, ACS, SR-IOV, a BAR, a NUMA node, a pool of huge pages, the CPU). Of two reasons not to know, one that says more."""
+    """One fact, or the parts of one that has parts (a link, ACS, SR-IOV, a BAR, a NUMA node, a pool of huge pages, the CPU).
+
+    Of two reasons not to know, one that says more.
+    """
     if isinstance(ours, Unknown) and isinstance(theirs, Unknown):
         return theirs if ours.why == UNKNOWN.why else ours
     if ours == theirs or isinstance(theirs, Unknown):
