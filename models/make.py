@@ -6,7 +6,7 @@ out, which is unknown; what is taken by convention stands in the host's `assumed
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from simkit.formats.native.host import dump_host
@@ -15,7 +15,7 @@ from simkit.model.capabilities import Acs, AcsBits, Ats, Bar, BarKind, BusRange,
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
-from simkit.model.platform import Cpu, IommuKind, PeerKind, PeerLink, Tee, TeeKind
+from simkit.model.platform import Cpu, IommuKind, Partition, PeerKind, PeerLink, Tee, TeeKind
 from simkit.model.unknown import UNKNOWN, Unknown
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -172,6 +172,27 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
         AST_SOURCE,
         "ids of EPYC 9004 (14a4, 149e, 14ab), PEX89104 c030, NVSwitch 22a3, ConnectX-7 1021 and its VF 101e: pci.ids",
         "1,006 encrypted guests: AMD EPYC 9004 product documentation (SEV ASIDs), of which the firmware's SEV-ES/SNP share may be smaller",
+    )
+
+
+def hgx_h100_vm() -> tuple[Host, tuple[str, ...]]:
+    """The same board made ready for guests: translated requests turn around in the switches, and the fabric manager shares the NVSwitches."""
+    host, sources = hgx_h100()
+    gpus = sorted(function.address for function in host.functions if function.device_id == 0x2330)
+    functions = tuple(
+        replace(function, ats=Ats(enabled=True)) if function.device_id in (0x2330, 0x1021)
+        else replace(function, acs=replace(function.acs, control=KERNEL_ACS | AcsBits.DT)) if function.port_type is PortType.DOWNSTREAM and function.acs and function.device_id == 0xC030
+        else function for function in host.functions)
+    sets = (range(8), range(4), range(4, 8), (0, 1), (2, 3), (4, 5), (6, 7), *((index,) for index in range(8)))
+    partitions = tuple(Partition(number, tuple(gpus[index] for index in each)) for number, each in enumerate(sets))
+    kept = tuple(sentence for sentence in host.assumed if not sentence.startswith("ATS and SR-IOV"))
+    return replace(host, name="hgx-h100-vm", functions=functions, partitions=partitions, assumed=(
+        *kept, "SR-IOV of the GPUs is not known; ConnectX-7 has 16 virtual functions enabled in its firmware, the first right after the physical function",
+        "which GPU has which number with the fabric manager was not found: pairs are taken to be the two GPUs of one switch, fours those of one socket",
+    )), (
+        *sources,
+        "ACS of the switches' downstream ports SrcValid, ReqRedir, CmpltRedir, UpstreamFwd and DirectTrans, ATS on: NVIDIA/nccl-tests issue 380, after NVIDIA's guide to virtual machines for AI inference",
+        "partitions: all eight GPUs, two of four, four of two, eight of one: NVIDIA/kubevirt-gpu-device-plugin pull request 195",
     )
 
 
@@ -334,7 +355,71 @@ def edge_single() -> tuple[Host, tuple[str, ...]]:
     )
 
 
-MACHINES = (hgx_h100, hgx_a100, mi300x, rtx_pro_8, r760xa, edge_single)
+def xe8640() -> tuple[Host, tuple[str, ...]]:
+    board = Board("xe8640")
+    ids, name = (0x8086, 0x352A), "Xeon Sapphire Rapids"
+    buses = [("26", 0), ("48", 0), ("59", 0), ("a7", 1), ("ca", 1)]
+    memory_maps(board, buses)
+    roots = {}
+    for bus, node in buses:
+        base = int(bus, 16)
+        roots[bus] = board.port(f"0000:{bus}:01.0", f"pci0000:{bus}", f"{base + 1:02x}-{base + 8:02x}", PortType.ROOT_PORT, ids, name, gen(32), node, ACS_ON)
+    board.add("0000:27:00.0", roots["26"], vendor_id=0x8086, device_id=0x1592, class_code=0x020000, name="E810-C", port_type=PortType.ENDPOINT, link=gen(16), numa_node=0, driver="ice",
+              reset_methods=("flr", "bus"), sriov=UNKNOWN, ari=UNKNOWN, bars=NO_LISTING)
+    downs = switch(board, roots["48"], 0x49, 0x50, 0, (0x1000, 0xC030), "PEX89000", gen(32), [(0x4B, gen(32)), (0x4C, gen(16))])
+    gpus = [gpu_h100(board, "0000:4b:00.0", downs[0], 0)]
+    connectx(board, "0000:4c:00.0", downs[1], 0, device=0x101D, name="ConnectX-6 Dx", speed=16, vf_device=0x101E)
+    gpus += [gpu_h100(board, f"0000:{bus}:00.0", roots[root], node) for bus, root, node in (("5a", "59", 0), ("a8", "a7", 1), ("cb", "ca", 1))]
+    management(board, "e2", 1, 0xE3, ids, name)
+    links = tuple(PeerLink(a, b, PeerKind.NVLINK, 6) for index, a in enumerate(gpus) for b in gpus[index + 1:])
+    return Host("xe8640", tuple(board.functions), nodes(2, 48, 1024, remote=21), Cpu("x86_64", "GenuineIntel", 6, 143, "Intel Xeon Platinum 8468", 2), IommuKind.INTEL, (), links,
+                kernel="6.12.95", cmdline="intel_iommu=on iommu=pt",
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "which GPU has the NIC beside it, and below which switch; the second socket's root buses", "six NVLinks between each two of the four GPUs")), (
+        "H100 GPUs, an Intel E810 and a ConnectX-6 Dx on NUMA node 0 below root buses 26, 48 and 59 of a Dell XE8640: kubevirt/kubevirt issue 19103",
+        "one GPU of four shares a root with a NIC: kubernetes/enhancements KEP-6072",
+        "four H100 joined by NVLink without switches: NVIDIA HGX H100 4-GPU",
+        "whether this processor model offers TDX depends on its SKU: taken as not",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        AST_SOURCE,
+        "8086:1592 E810-C, 15b3:101d, 8086:352a: pci.ids; 8086:09a2 first on each root bus: pci.ids, drivers/pci/p2pdma.c",
+    )
+
+
+def gb200() -> tuple[Host, tuple[str, ...]]:
+    board = Board("gb200")
+    grace = "Grace root port"
+    gpus = []
+
+    def root(domain: str, node: int) -> Address:
+        return board.port(f"{domain}:00:00.0", f"pci{domain}:00", "01-02", PortType.ROOT_PORT, (UNKNOWN, UNKNOWN), grace, gen(32), node, ACS_ON)
+
+    for domain, node in (("0008", 0), ("0009", 0), ("0018", 1), ("0019", 1)):
+        gpus.append(board.add(f"{domain}:01:00.0", root(domain, node), vendor_id=0x10DE, device_id=0x2941, class_code=0x030200, subsystem=(0x10DE, 0x2046), name="GB200", port_type=PortType.ENDPOINT, link=gen(32), numa_node=node,
+                              driver="nvidia", reset_methods=("flr", "bus"), ats=UNKNOWN, sriov=UNKNOWN, ari=UNKNOWN, bars=NO_LISTING))
+    for domain, node in (("0000", 0), ("0002", 0), ("0010", 1), ("0012", 1)):
+        connectx(board, f"{domain}:01:00.0", root(domain, node), node)
+    nvme(board, "0004:01:00.0", root("0004", 0), 0, usage="root disk")
+    lan = root("0005", 0)
+    board.add("0005:01:00.0", lan, vendor_id=0x14E4, device_id=0x16D8, class_code=0x020000, name="BCM57416 10G", port_type=PortType.ENDPOINT, link=gen(8, 8), numa_node=0, driver="bnxt_en",
+              reset_methods=("flr",), usage="session NIC, default route", sriov=UNKNOWN, ari=UNKNOWN, bars=NO_LISTING)
+    cores = tuple(NumaNode(node, CpuSet.of(range(72 * node, 72 * node + 72)), 480 * GIB, node) for node in (0, 1))
+    of_gpus = tuple(NumaNode(number, CpuSet.of(()), UNKNOWN, UNKNOWN) for number in range(2, 34))
+    return Host("gb200", tuple(board.functions), (*cores, *of_gpus), Cpu("aarch64", "ARM", UNKNOWN, UNKNOWN, "Neoverse V2", 1), IommuKind.SMMU, (), (),
+                kernel="6.8.0-1021-nvidia-64k", cmdline="iommu.passthrough=1",
+                assumed=(BY_KERNEL, BUSES, RESETS, "one root port and one PCI domain for each device, without switches", "GPUs are on the NUMA node of their processor",
+                         "NVLink of GPUs leaves the tray: not drawn")), (
+        "34 NUMA nodes of which two have CPUs: kubernetes/kubernetes pull request 135581; 32 of them are memory of GPUs",
+        "two Grace processors of 72 cores and 480 GB each, four GPUs: NVIDIA GB200 NVL72 datasheet",
+        CONNECTX_SOURCE,
+        NVME_SOURCE,
+        "GPUs 10de:2941, subsystem 10de:2046, each on bus 1 of a PCI domain of its own from 0008 on, NUMA node of its processor: NVIDIA/mig-parted issue 227, "
+        "NVIDIA/kubevirt-gpu-device-plugin pull request 154 (lspci of a GB200 tray)",
+        "the root ports' ids were not found",
+    )
+
+
+MACHINES = (hgx_h100, hgx_h100_vm, hgx_a100, mi300x, rtx_pro_8, r760xa, edge_single, xe8640, gb200)
 
 
 def text(host: Host, sources: tuple[str, ...]) -> str:
