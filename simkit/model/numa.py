@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from simkit.errors import InputError
-from simkit.model.unknown import UNKNOWN, Unknown
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
 _MOST_CPUS = 1 << 16
 
@@ -111,6 +111,13 @@ class NumaNode:
     socket: int | Unknown = UNKNOWN
     distances: tuple[int, ...] | Unknown = UNKNOWN
     hugepages: tuple[HugePages, ...] | Unknown = field(default=UNKNOWN, repr=False)
+
+    def room_bytes(self, sizes: Collection[int]) -> int | Unknown:
+        """Memory that guests can have at most: without huge pages that are in use, and without free ones of sizes other than `sizes`."""
+        if isinstance(self.memory_bytes, Unknown) or isinstance(self.hugepages, Unknown):
+            return self.memory_bytes
+        known = [(pool, pool.total, pool.free) for pool in self.hugepages if is_known(pool.total) and is_known(pool.free)]
+        return max(0, self.memory_bytes - sum((total - free * (pool.size_bytes in sizes)) * pool.size_bytes for pool, total, free in known))
 
     def pool(self, size_bytes: int) -> HugePages | None | Unknown:
         """Its pool of pages of a size; None where the kernel has no pages of that size."""

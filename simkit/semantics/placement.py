@@ -11,6 +11,7 @@ from simkit.model.capabilities import Sriov
 from simkit.model.function import Function, Kind
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
 from simkit.model.host import Host
+from simkit.model.numa import HugePages
 from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
@@ -230,6 +231,17 @@ def _processors(plan: Plan) -> Iterator[str]:
         used = sum(node.memory_bytes for guest in plan.guests for node in guest.nodes if node.host_node == number)
         if is_known(known_node.memory_bytes) and used > known_node.memory_bytes:
             yield f"guests get {used} bytes of host node {number}, which has {known_node.memory_bytes}"
+        held = sum(_held(plan, pool) for pool in known_node.hugepages) if is_known(known_node.hugepages) else 0
+        if held and is_known(known_node.memory_bytes) and used + held > known_node.memory_bytes:
+            yield f"guests get {used} bytes of host node {number}, which has {known_node.memory_bytes}, {held} of them in huge pages that are not for guests"
+
+
+def _held(plan: Plan, pool: HugePages) -> int:
+    """Bytes of a pool that no guest can have: pages in use, and those of a size that no guest asks for."""
+    if not is_known(pool.total) or not is_known(pool.free):
+        return 0
+    wanted = any(guest.hugepage_bytes == pool.size_bytes for guest in plan.guests)
+    return pool.size_bytes * (pool.total - pool.free if wanted else pool.total)
 
 
 def _cores(host: Host, all_cpus: set[int], mine: set[int]) -> set[int]:

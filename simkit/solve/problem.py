@@ -148,7 +148,8 @@ def build(workload: Workload, host: Host, *, known: Facts | None = None) -> Prob
     wishes = tuple(Wish(guest.name, index, request, served[request], _counted(lots, served[request]))
                    for guest in workload.guests for index, request in enumerate(guest.devices))
     threads = threads_per_core(host)
-    nodes = tuple((node.id, len(node.cpus) // threads, node.memory_bytes if is_known(node.memory_bytes) else None)
+    sizes = {guest.hugepage_bytes for guest in workload.guests if guest.hugepage_bytes is not None}
+    nodes = tuple((node.id, len(node.cpus) // threads, room if is_known(room := node.room_bytes(sizes)) else None)
                   for node in host.numa_nodes if is_known(node.cpus) and len(node.cpus))
     return Problem(workload, whole, host, facts, wishes, nodes, lots)
 

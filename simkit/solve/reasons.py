@@ -192,7 +192,9 @@ class _Teller:
         if label != self._same(label)[-1]:
             return text, ()
         total = sum(room or 0 for _, _, room in self.problem.nodes)
-        return f"{text}; {self.host.name} has {total / _GIB:g} GiB", (self.host.where("numa_nodes"),)
+        whole = sum(node.memory_bytes for node in self.host.numa_nodes if is_known(node.memory_bytes) and is_known(node.cpus) and len(node.cpus))
+        beside = f" beside {(whole - total) / _GIB:g} GiB of huge pages that others have, or that no guest here asks for" if whole > total else ""
+        return f"{text}; {self.host.name} has {total / _GIB:g} GiB{beside}", (self.host.where("numa_nodes"),)
 
     def _limits(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)
