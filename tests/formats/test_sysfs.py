@@ -74,7 +74,7 @@ def test_captures_of_real_nodes(corpus: Path, name: str) -> None:
     assert (len(stated), classes, bridges, speeds, nodes) == EXPECTED[name]
 
 
-LOST = {"name", "peer_links", "revision", "subsystem", "bars", "ats", "sriov", "ari", "device_id", "tees", "driver", "device_control", "resizable_bars", "windows", "msix_vectors"}
+LOST = {"name", "peer_links", "revision", "subsystem", "bars", "ats", "sriov", "ari", "device_id", "tees", "driver", "device_control", "resizable_bars", "windows", "msix_vectors", "partitions"}
 
 
 @pytest.mark.parametrize("name", shipped("hosts"))

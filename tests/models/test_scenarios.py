@@ -42,6 +42,32 @@ SCENARIOS = {
         ("0000:22:00.1 shares an IOMMU group with 0000:22:00.0, the host's session NIC, default route",),
         status=1,
     ),
+    "the file gives a guest of root ports its GPUDirect RDMA back": Scenario(
+        ("solve flat-nics --host hgx-h100-vm -o plan.json", "nccl plan.json"),
+        ("The file changes 16 of 28 pairs", "0000:01:00.0 0000:02:00.0 PHB 48.0 no GDR PIX 48.0 GDR", "0000:01:00.0 0000:08:00.0 PHB 48.0 no GDR PXN 48.0 GDR"), silent=("is left out",),
+    ),
+    "the file has the host's switches and the guest's addresses": Scenario(
+        ("solve flat-nics --host hgx-h100-vm -o plan.json", "render plan.json --to nccl"),
+        ('<pci busid="ffff:ff:00.1" class="0x060400"', '<pci busid="ffff:ff:00.2" class="0x060400"', '<pci busid="0000:08:00.0" class="0x020000"'), silent=("is left out", "0000:43:00.0"),
+    ),
+    "the file promises nothing that ACS prevents": Scenario(
+        ("solve flat-nics --host hgx-h100 -o plan.json", "render plan.json --to nccl"),
+        ("switch 0000:01:00.0 is left out", "switch 0000:41:00.0 is left out", "ACS request redirect at 0000:02:00.0 sends it upstream"), silent=("ffff:ff:00",),
+    ),
+    "each of four guests has a GPU and a virtual function of one root": Scenario(
+        ("solve aligned-vfs --host mi300x",), ("planned: 4 guests on mi300x", *(f"the GPU and 1 virtual function below switch 0000:{bus}:00.0" for bus in ("0b", "21", "37", "4d"))),
+    ),
+    "one GPU of four shares a root with a NIC": Scenario(
+        ("solve aligned-vfs --host xe8640",), ("wants its 1 virtual function of NICs at most PXB from a GPU of its own; on xe8640 1 NIC is that near to one", "up to PHB from its GPU in place of PXB"), status=1,
+    ),
+    "guests are partitions of the NVSwitches": Scenario(
+        ("solve nvlink-guests --host hgx-h100-vm",),
+        ("planned: 3 guests on hgx-h100-vm", "its 4 GPUs reach each other over NVLink", "both GPUs below switch 0000:81:00.0", "both GPUs below switch 0000:c1:00.0"), silent=("the fabric manager has a partition of just",),
+    ),
+    "no partition has three": Scenario(
+        ("solve nvlink-three --host hgx-h100-vm",),
+        ("so they are one partition of the fabric manager; it has 8 of 1, 4 of 2, 2 of 4 and 1 of 8 GPUs", "three with 2 GPUs in place of 3", "three with GPUs up to PIX from each other in place of NVL"), status=1,
+    ),
 }
 
 
