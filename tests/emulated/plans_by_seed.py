@@ -11,13 +11,15 @@ from simkit.solve.answer import Planned
 from simkit.solve.solve import solve
 
 GIB = 1 << 30
+HOSTS = [name for name in shipped("hosts") if open_host(name).cpu.arch == "x86_64"]
+"""The machines whose guests QEMU and libvirt are told of."""
 
 
 def plan(seed: int) -> Plan:
     """The plan of a seed: workloads are drawn until the machine can have one."""
     random = Random(seed)
     while True:
-        host = open_host(random.choice(shipped("hosts")))
+        host = open_host(random.choice(HOSTS))
         gpus = sum(function.kind is Kind.GPU for function in host.functions)
         nics = sum(function.kind is Kind.NIC for function in host.functions)
         guests = []

@@ -119,8 +119,8 @@ def device(word: str, address: Address, parent: Address, node: int) -> list[Func
     ids = {"gpu": (0x10DE, 0x2330, 0x030200, "H100"), "card": (0x10DE, 0x2BB5, 0x030200, "card"), "a100": (0x10DE, 0x20B0, 0x030200, "A100"),
            "nic": (0x15B3, 0x1021, 0x020000, "ConnectX-7"), "vnic": (0x15B3, 0x1021, 0x020000, "ConnectX-7")}[word]
     sriov = {"vnic": Sriov(2, 2, 0, 1, 1, 0x101E, enabled=False), "a100": Sriov(8, 8, 0, 4, 1, 0x20B0, enabled=False)}.get(word)
-    found = [Function(address, parent, *ids[:3], name=ids[3], port_type=PortType.ENDPOINT, multifunction=word == "card", acs=None, sriov=sriov, numa_node=node, driver=None,
-                      bars=(Bar(0, BarKind.MEM64, 16 << 20, prefetchable=True),), reset_methods=("flr",))]
+    found = [Function(address, parent, *ids[:3], name=ids[3], port_type=PortType.ENDPOINT, multifunction=word == "card", acs=None, sriov=sriov, numa_node=node,
+                      driver="mlx5_core" if "nic" in word else "nvidia", bars=(Bar(0, BarKind.MEM64, 16 << 20, prefetchable=True),), reset_methods=("flr",))]
     if word == "card":
         found.append(Function(replace(address, function=1), parent, 0x10DE, 0x22E8, 0x040300, name="audio", port_type=PortType.ENDPOINT, multifunction=True, acs=None, sriov=None,
                               numa_node=node, driver=None, bars=(), reset_methods=("pm",)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from simkit.errors import UnknownName
+from simkit.errors import InputError, UnknownName
 from simkit.formats.guest import cdi, kata, kubernetes, libvirt, qemu, script
 from simkit.model.guest import GuestPlan
 from simkit.model.plan import Plan
+from simkit.model.unknown import is_known
 
 TARGETS = ("qemu", "libvirt", "kata", "cdi", "kubernetes", "script")
+X86 = "x86_64"
+OF_X86 = ("qemu", "libvirt", "kata")
+"""What describes QEMU's machine q35 with OVMF; on Arm that would be `virt`, whose tree, firmware and windows are others."""
 
 
 def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str, str]:
@@ -15,9 +19,14 @@ def artefacts(plan: Plan, target: str, *, guest: str | None = None) -> dict[str,
 
     Raises:
         UnknownName: no such target or guest.
+        InputError: the host's processors run no guest of that machine.
     """
     if target not in TARGETS:
         raise UnknownName(f"nothing is rendered to {target!r}", remedy=f"there are {', '.join(TARGETS)}")
+    arch = plan.host.cpu.arch
+    if target in OF_X86 and is_known(arch) and arch != X86:
+        raise InputError(f"{plan.host.name} is {arch}, and what is rendered to {target} is a machine of x86 (q35)",
+                         remedy=f"render to {', '.join(other for other in TARGETS if other not in OF_X86)}: these are of the host's devices")
     if target == "script":
         return {"apply.sh": script.render(plan), "undo.sh": script.undo(plan)}
     files: dict[str, str] = {}
