@@ -46,8 +46,7 @@ def compared(lab: Lab, hosts: list[Host]) -> Counter[str]:
     for host in hosts:
         machine = lab.machine(host)
         assert machine.regrouped == () or not host.name.startswith("seed")
-        with lab.boot(machine) as session:
-            read = session.host()
+        read = lab.read(machine)
         for agreement in (groups_agree(read), machine_agrees(machine, read)):
             assert agreement, f"{host.name} on {read.kernel}:\n" + "\n".join(agreement.differences)
         counted += Counter({"machines": 1, "functions": agreement.functions, "groups": agreement.groups})

@@ -90,6 +90,20 @@ class Lab:
         kernel = self.find_kernel(iommu=kind).release
         return express(host, kernel=kernel, has=self._devices(self._platform(kind)), iommu=iommu, devicetree=self.devicetree)
 
+    def read(self, machine: Machine) -> Host:
+        """What the kernel says of a machine: groups, NUMA nodes, configuration space; booted for that alone, and gone.
+
+        No modules are loaded, and ports are left without their driver (`pcie_ports=compat`), which takes a good part of a large machine's boot and
+        has no say in groups; on an SMMU it has, before 6.15, so there it stays.
+
+        Raises:
+            LabUnavailable: kernel, QEMU or busybox is missing.
+            LabFailed: it does not boot within the limit, or not as it should.
+        """
+        spared = "" if machine.host.iommu is IommuKind.SMMU else "pcie_ports=compat"
+        with self.boot(machine, cmdline=spared, modules=() if not machine.vfs else VFIO_MODULES) as session:
+            return session.host()
+
     @contextmanager
     def boot(self, machine: Machine, *, cmdline: str = "", modules: tuple[str, ...] = VFIO_MODULES) -> Iterator[Session]:
         """A booted machine, gone when the `with` ends. `cmdline` is added to the kernel's, `modules` are loaded with all they need.
