@@ -382,6 +382,7 @@ def test_no_text_breaks_the_reader(text):
     survives(text.encode("utf-8", "surrogatepass"))
 
 
+@example(["17:00.0 3D controller [0302]: NVIDIA Corporation GH100 [H100 SXM5 80GB] [10de:2330] (rev a1)\n", "\tBus: primary=16, secondary=17, subordinate=1a, sec-latency=0\n"])
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_no_order_of_lines_breaks_the_reader(pieces):
     survives("".join(pieces).encode())

@@ -164,7 +164,7 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
         driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS,
         device_control=facts.get("device_control", None if port is None else REGISTERS if why is None else why),
         resizable_bars=facts.get("resizable_bars", () if silent is None else silent), msix_vectors=facts.get("msix_vectors", why),
-        windows=facts.get("windows", why or REGISTERS if "bus_range" in facts else why if said.depth == 0 else None))
+        windows=facts.get("windows", why if why is not None and (said.depth == 0 or "bus_range" in facts) else REGISTERS if "bus_range" in facts else None))
 
 
 def _unread(block: Block, said: Said) -> Unknown | None:
