@@ -123,7 +123,7 @@ def test_long_lists_of_assumptions_are_cut_for_people_only(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("words", "there"), [
-    (("show", "hg"), {"hgx-a100", "hgx-h100"}),
+    (("show", "hg"), {"hgx-a100", "hgx-h100", "hgx-h100-vm"}),
     (("solve", ""), set(shipped("workloads"))),
     (("verify", "plan.json", "--policy", ""), set(shipped("policies"))),
     (("solve", "two-guests", "--host", "rt"), {"rtx-pro-8"}),
