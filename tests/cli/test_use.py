@@ -44,6 +44,7 @@ def test_the_examples_of_help_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run("solve", "two-guests", "--host", "hgx-h100", "-o", "plan.json")
     for file in {word for _, example in EXAMPLES for word in example.split() if re.search(r"\.(yaml|xml|txt|bz2)$", word)}:
         run("capture", "--from", "edge-single", "--format", "yaml", "-o", file)
+    Path("mine.xml").write_text(run("render", "plan.json", "--guest", "train", "--to", "nccl").output)
     tried = [example for _, example in EXAMPLES if "local" not in example and not example.startswith("rehearse") and "status" not in example and "ssh:" not in example and "|" not in example and ">" not in example]
     assert len(tried) >= 19
     for example in sorted(tried, key=lambda example: not example.startswith("record")):
