@@ -16,14 +16,14 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Share, Topology
-from simkit.semantics.gpu_profiles import mig_profiles, most_vgpus
+from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Topology
 from simkit.semantics.groups import groups
 from simkit.semantics.guest_space import mmio64_mib
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_apart import check_apart
+from simkit.semantics.placement_gpus import check_gpus
 from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.routes import tree_class
 from simkit.semantics.sriov import vf_address
@@ -40,7 +40,7 @@ def check(plan: Plan) -> tuple[str, ...]:
     faults = [*_as_asked(plan), *_devices(plan)]
     if faults:
         return tuple(faults)
-    faults += [*_partitions(plan), *_instances(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
+    faults += [*check_gpus(plan), *_groups(plan), *_tees(plan), *_processors(plan)]
     for guest in plan.guests:
         faults += [*_served(plan, guest), *_companions(plan, guest), *(check_tree(plan.host, guest) or _window(plan, guest))]
     faults += [*check_apart(plan)]
@@ -94,42 +94,6 @@ def _virtual(host: Host, device: GuestDevice, whole: set[Address]) -> Iterator[s
         yield f"making {device.address} removes virtual functions of {device.vf_of} that are in use"
 
 
-def _instances(plan: Plan) -> Iterator[str]:
-    """GPUs in parts: one way each, instances at places of their profile, no slice twice, no more vGPUs than the frame buffer holds."""
-    asked: dict[tuple[str, str | None], Share] = {(guest.name, request.profile): request.share for guest in plan.workload.guests
-                                                  for request in guest.devices if request.profile is not None}
-    parts: dict[Address, list[tuple[str, GuestDevice]]] = {}
-    for guest in plan.guests:
-        for device in guest.devices:
-            if device.vf_of is not None and plan.host[device.vf_of].kind is Kind.GPU:
-                parts.setdefault(device.vf_of, []).append((guest.name, device))
-    for gpu, devices in parts.items():
-        ways = {asked.get((name, device.profile), Share.VF) for name, device in devices}
-        profiles = [device.profile for _, device in devices if device.profile is not None]
-        if len(ways) > 1 or (ways == {Share.VGPU} and len(set(profiles)) > 1):
-            yield f"{gpu} is cut up in several ways: {', '.join(sorted({device.profile or 'plain virtual functions' for _, device in devices}))}"
-        elif ways == {Share.MIG}:
-            yield from _slices(plan.host[gpu], [device for _, device in devices])
-        elif ways == {Share.VGPU}:
-            most = most_vgpus(plan.host[gpu], profiles[0])
-            if not is_known(most) or most is None or len(profiles) > most:
-                yield f"{gpu} is to hold {len(profiles)} vGPUs {profiles[0]}, it holds {most if is_known(most) else 'an unknown number'}"
-
-
-def _slices(gpu: Function, devices: list[GuestDevice]) -> Iterator[str]:
-    there = mig_profiles(gpu)
-    by_name = {profile.name: profile for profile in there} if is_known(there) else {}
-    taken: Counter[int] = Counter()
-    for device in devices:
-        profile = by_name.get(device.profile or "")
-        if profile is None or device.mig_start not in profile.starts:
-            yield f"{device.address}: {gpu.address} has no MIG instance {device.profile} from slice {device.mig_start}"
-        elif device.mig_start is not None:
-            taken.update(profile.covers(device.mig_start))
-    if any(count > 1 for count in taken.values()):
-        yield f"MIG instances of {gpu.address} overlap"
-
-
 def _groups(plan: Plan) -> Iterator[str]:
     owner = {device.address: guest.name for guest in plan.guests for device in guest.bound}
     after = outcome(plan)
@@ -174,21 +138,6 @@ def _window(plan: Plan, guest: GuestPlan) -> tuple[str, ...]:
         return ()
     said, due = (f"{size} MiB" if size is not None else "unknown" for size in (guest.mmio64_mib, needed))
     return (f"{guest.name}: the 64-bit window to ask of firmware is {due}, the plan says {said}",)
-
-
-def _partitions(plan: Plan) -> Iterator[str]:
-    """Guests whose GPUs are to have NVLink have just the GPUs of one partition."""
-    if not is_known(plan.host.partitions):
-        return
-    offered = [set(partition.gpus) for partition in plan.host.partitions]
-    for guest in plan.guests:
-        asked = plan.workload.guest(guest.name).devices
-        linked = (PeerClass.LOC, PeerClass.NVL, PeerClass.NVB, PeerClass.C2C)
-        several = any(request.kind is Kind.GPU and not request.share.virtual and request.count > 1 and request.peers in linked for request in asked)
-        whole = [device.address for device in guest.devices if device.vf_of is None and device.companion_of is None]
-        mine = {address for address in whole if plan.host[address].kind is Kind.GPU}
-        if several and offered and mine not in offered:
-            yield f"the GPUs of {guest.name} are no partition of the fabric manager: {', '.join(str(address) for address in sorted(mine))}"
 
 
 def _tees(plan: Plan) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from simkit.model.address import Address
-from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, PortType, Sriov
+from simkit.model.capabilities import REQUIRED_ACS, Acs, AcsBits, PortType
 from simkit.model.host import Host
 from simkit.model.workload import Apart, Workload
 from simkit.semantics.advice.registers import missing, names
@@ -15,13 +15,13 @@ from simkit.semantics.what_if import what_if
 from simkit.solve.answer import Relaxation
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.labels import Label, What, listed
+from simkit.solve.open_facts import SOME_VFS
 from simkit.solve.problem import Problem, build
 
 _MOST_PORTS = 32
 """Ports that are tried one by one for whether they are needed; where more could be set, all are told."""
 
 _SWITCH_COST = 3
-_SOME_VFS = Sriov(64, 64, 0, 1, 1)
 
 
 def host_changes(problem: Problem, core: Sequence[Label], *, seed: int = 0) -> Iterator[Relaxation]:
@@ -83,5 +83,5 @@ def _firmware(workload: Workload, host: Host, helps: Callable[[Host], bool]) -> 
             yield Relaxation(f'the firmware\'s switch for ACS on, where it has one: {BIOS["acs"]}', _SWITCH_COST)
     wanted = [request for guest in workload.guests for request in guest.devices if request.share.virtual]
     without = [function for function in host.functions if function.sriov is None and not function.usage and any(request.fits(function) for request in wanted)]
-    if without and helps(host.with_functions(*(replace(function, sriov=_SOME_VFS) for function in without))):
+    if without and helps(host.with_functions(*(replace(function, sriov=SOME_VFS) for function in without))):
         yield Relaxation(f'the firmware\'s switch for SR-IOV on, where it has one: {BIOS["sriov"]}', _SWITCH_COST)

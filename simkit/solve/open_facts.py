@@ -14,7 +14,7 @@ from simkit.model.unknown import is_known
 from simkit.solve.answer import Answer, Case, Infeasible, Planned, Reason, Undecided
 from simkit.solve.problem import Problem
 
-_SOME_VFS = Sriov(64, 64, 0, 1, 1)
+SOME_VFS = Sriov(64, 64, 0, 1, 1)
 """Stands, while asking whether it would matter, for virtual functions that nobody knows of. No plan is made with it."""
 
 
@@ -30,7 +30,7 @@ def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host],
             return Undecided("it depends on how the kernel groups devices, and that on facts that are not known", facts, cases)
     guessed = {function.address for function in _without_sriov(problem)}
     if guessed:
-        host = problem.host.with_functions(*(replace(problem.host[address], sriov=_SOME_VFS) for address in sorted(guessed)))
+        host = problem.host.with_functions(*(replace(problem.host[address], sriov=SOME_VFS) for address in sorted(guessed)))
         if isinstance(solve(host), Planned):
             facts = tuple(Reason(f"how many virtual functions {address} ({host[address].label}) has, and where: read its configuration space as root",
                                  (host.where(f"{host[address].path}/sriov"),)) for address in sorted(guessed))
