@@ -8,11 +8,12 @@ from simkit.model.plan import Plan
 from simkit.semantics.placement import check
 from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
-from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
+from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime
 from simkit.solve.greedy import guess
 from simkit.solve.making import make
 from simkit.solve.objective import figures, least
 from simkit.solve.problem import Problem
+from simkit.solve.windows import decide_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def arrange(problem: Problem, *, seed: int = 0, limit: float = LIMIT, best: bool
             plan = make(problem, guessed)
             if not check(plan):
                 return Arranged(guessed, plan)
-    answer = decide(problem, labels, seed=seed, optimise=best, limit=limit, begin=guessed)
+    answer = decide_within(problem, labels, seed=seed, optimise=best, limit=limit, begin=guessed)
     return Arranged(answer) if isinstance(answer, Assignment) else answer
 
 

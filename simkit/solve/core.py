@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
-from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime, decide
+from simkit.solve.cpsat import LIMIT, Impossible, OutOfTime
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem
+from simkit.solve.windows import decide_within
 
 FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.NUMA, What.TEE, What.GROUP,
                What.SPREAD, What.ISOLATION, What.PARTITION, What.NEAR, What.PEERS, What.COUNT)
@@ -19,7 +20,7 @@ def feasible(problem: Problem, active: Sequence[Label], *, seed: int = 0, limit:
     """Whether the active constraints can hold together: by counting, else by CP-SAT."""
     if contradiction(problem, active):
         return Impossible()
-    return decide(problem, active, seed=seed, optimise=False, limit=limit)
+    return decide_within(problem, active, seed=seed, optimise=False, limit=limit)
 
 
 def minimal_core(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> tuple[tuple[Label, ...], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from simkit.errors import Fault, UnknownName
 from simkit.model.address import Address
@@ -33,11 +33,20 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class TooMuch:
+    """Devices that a guest has no address space for together: of each set of (request, lot) as many as said, or more."""
+
+    guest: str
+    sets: tuple[tuple[tuple[tuple[int, Address], ...], int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """The tables.
 
     `asked` is the workload as it was given; in `workload` guests stand for what is to be kept free. `nodes` are the NUMA nodes whose
-    CPUs are known, as (number, whole cores, bytes or None); `lots` by their lowest function.
+    CPUs are known, as (number, whole cores, bytes or None); `lots` by their lowest function. `too_much` grows: it follows from the rest, and is
+    found out where an engine chooses it (`simkit.solve.windows`).
     """
 
     workload: Workload
@@ -47,6 +56,7 @@ class Problem:
     wishes: tuple[Wish, ...]
     nodes: tuple[tuple[int, int, int | None], ...]
     lots: dict[Address, tuple[Address, ...]]
+    too_much: list[TooMuch] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def threads(self) -> int:

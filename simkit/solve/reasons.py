@@ -11,7 +11,8 @@ from simkit.model.place import Place
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import Apart, DeviceRequest, Scope
-from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS, shortfalls
+from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS
+from simkit.semantics.guest_space import guest_space
 from simkit.semantics.partitions import partitions_of
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
@@ -211,7 +212,7 @@ class _Teller:
             chosen = {(wish.guest, wish.index): answer.chosen.get((wish.guest, wish.index), ()) for wish in self.problem.wishes}
             for plan in guests(self.problem, Assignment(chosen, answer.cores, answer.memory)):
                 if plan.name == label.guest:
-                    yield from shortfalls(plan.ports, plan.devices)
+                    yield from guest_space(self.problem.host, plan).over
 
     def _group(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         members = [address for address in self.problem.facts.members[label.group] if address in self.problem.candidates]
