@@ -251,3 +251,8 @@ def test_a_document_of_another_kind_is_one_fault() -> None:
         load_plan("simkit: host/1\nname: h\nfunctions: {}\n", source="h.yaml")
     with pytest.raises(MalformedDocument, match=r"^x.yaml:1: does not say what it is"):
         load_host("name: h\nfunctoins: {}\n", source="x.yaml")
+
+
+def test_a_wrong_word_is_answered_with_the_near_one() -> None:
+    with pytest.raises(MalformedDocument, match=r"'gpuu' is not known; did you mean gpu\? it is one of gpu, nic"):
+        load_workload("simkit: workload/1\nname: w\nguests:\n  a: {devices: [{kind: gpuu}]}\n", source="w.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from enum import Enum
 from typing import TypeVar
 
@@ -185,6 +186,11 @@ def buses(node: Node, _path: str, _context: Context) -> BusRange:
     return BusRange(int(match[1], 16), int(match[2], 16))
 
 
+def _unknown_word(given: str, words: list[str]) -> Refused:
+    near = get_close_matches(given, words, 1)
+    return Refused(f"{given!r} is not known", (f"did you mean {near[0]}? " if near else "") + f"it is one of {', '.join(words)}")
+
+
 def word(kind: type[E]) -> Callable[[Node, str, Context], E]:
     """A converter of an enumeration's values."""
 
@@ -193,7 +199,7 @@ def word(kind: type[E]) -> Callable[[Node, str, Context], E]:
         for member in kind:
             if member.value == given:
                 return member
-        raise Refused(f"{given!r} is not known", f"it is one of {', '.join(str(member.value) for member in kind)}")
+        raise _unknown_word(given, [str(member.value) for member in kind])
 
     return read
 
@@ -204,7 +210,7 @@ def name_of(kind: type[E]) -> Callable[[Node, str, Context], E]:
     def read(node: Node, _path: str, _context: Context) -> E:
         given = scalar(node)
         if given not in kind.__members__:
-            raise Refused(f"{given!r} is not known", f"it is one of {', '.join(kind.__members__)}")
+            raise _unknown_word(given, list(kind.__members__))
         return kind[given]
 
     return read
