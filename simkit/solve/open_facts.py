@@ -12,7 +12,8 @@ from simkit.model.group import Status
 from simkit.model.host import Host
 from simkit.model.unknown import is_known
 from simkit.solve.answer import Answer, Case, Infeasible, Planned, Reason, Undecided
-from simkit.solve.problem import Problem
+from simkit.solve.arrange import Arranged, arrange
+from simkit.solve.problem import Problem, build
 
 SOME_VFS = Sriov(64, 64, 0, 1, 1)
 """Stands, while asking whether it would matter, for virtual functions that nobody knows of. No plan is made with it."""
@@ -23,7 +24,7 @@ def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host],
     grouping = problem.facts.grouping
     if grouping.status is Status.AMBIGUOUS:
         apart = _as_grouped(problem.host, grouping.finest)
-        answer = solve(apart)
+        answer = solve(apart) if _fits(problem, apart) else refused
         if isinstance(answer, Planned):
             facts = tuple(Reason(assumption.text, (assumption.place,)) for assumption in grouping.assumptions)
             cases = (Case("all of these isolate", answer), Case("none of them does", refused))
@@ -31,11 +32,15 @@ def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host],
     guessed = {function.address for function in _without_sriov(problem)}
     if guessed:
         host = problem.host.with_functions(*(replace(problem.host[address], sriov=SOME_VFS) for address in sorted(guessed)))
-        if isinstance(solve(host), Planned):
+        if _fits(problem, host):
             facts = tuple(Reason(f"how many virtual functions {address} ({host[address].label}) has, and where: read its configuration space as root",
                                  (host.where(f"{host[address].path}/sriov"),)) for address in sorted(guessed))
             return Undecided("it depends on virtual functions of which the source does not tell", facts, (Case("there are none", refused),))
     return None
+
+
+def _fits(problem: Problem, host: Host) -> bool:
+    return isinstance(arrange(build(problem.asked, host), best=False), Arranged)
 
 
 def _as_grouped(host: Host, groups: Sequence[Sequence[Address]]) -> Host:
