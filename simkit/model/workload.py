@@ -116,7 +116,10 @@ class DeviceRequest:
 
 @dataclass(frozen=True, slots=True)
 class GuestRequest:
-    """One confidential (or ordinary) virtual machine. `hugepage_bytes`: the size of pages that back its memory; None: pages of any size."""
+    """One confidential (or ordinary) virtual machine. `hugepage_bytes`: the size of pages that back its memory; None: pages of any size.
+
+    `protected_pcie`: NVIDIA's mode for confidential guests of several GPUs on Hopper, which takes all GPUs and NVSwitches of a board.
+    """
 
     name: str
     devices: tuple[DeviceRequest, ...] = ()
@@ -128,6 +131,7 @@ class GuestRequest:
     hugepage_bytes: int | None = None
     companions: Companions = Companions.BRIDGE
     isolation: tuple[Apart, ...] = ()
+    protected_pcie: bool = False
 
     @property
     def path(self) -> str:

@@ -23,3 +23,18 @@ def partitioned(host: Host, guest: GuestRequest) -> bool:
     wanted = [request for request in guest.devices if request.kind is Kind.GPU and not request.share.virtual]
     near = any(request.peers is not None and request.peers < PeerClass.PIX and request.count > 1 for request in wanted)
     return near and bool(partitions_of(host))
+
+
+def unprotected(host: Host, guest: GuestRequest) -> str | None:
+    """Why a guest cannot have protected PCIe as it asks; None where it can, or does not ask: all GPUs and NVSwitches of the board, as a whole.
+
+    On Hopper confidential guests have one GPU without NVLink, or all eight with all four NVSwitches (NVIDIA's protected PCIe).
+    """
+    if not guest.protected_pcie:
+        return None
+    there = {kind: len([function for function in host.of_kind(kind) if not function.is_vf]) for kind in (Kind.GPU, Kind.NVSWITCH)}
+    asked = {kind: sum(request.count for request in guest.devices if request.kind is kind and not request.share.virtual) for kind in there}
+    wanted = f"{there[Kind.GPU]} GPUs and {there[Kind.NVSWITCH]} NVSwitches"
+    if not there[Kind.NVSWITCH]:
+        return f"{host.name} has no NVSwitches"
+    return None if asked == there else f"it takes all {wanted} of {host.name}, and {guest.name} asks for {asked[Kind.GPU]} and {asked[Kind.NVSWITCH]}"

@@ -19,6 +19,18 @@ def check_gpus(plan: Plan) -> Iterator[str]:
     """Every fault of these kinds, as sentences."""
     yield from _partitions(plan)
     yield from _instances(plan)
+    yield from _protected(plan)
+
+
+def _protected(plan: Plan) -> Iterator[str]:
+    """A guest with protected PCIe has every GPU and NVSwitch of the host."""
+    for guest in plan.guests:
+        if plan.workload.guest(guest.name).protected_pcie:
+            mine = {device.address for device in guest.devices if device.vf_of is None}
+            board = [function for function in plan.host.functions if function.kind in (Kind.GPU, Kind.NVSWITCH) and not function.is_vf]
+            missing = [str(function.address) for function in board if function.address not in mine]
+            if missing or not any(function.kind is Kind.NVSWITCH for function in board):
+                yield f"{guest.name} is to have protected PCIe, which takes all GPUs and NVSwitches: without {', '.join(missing) or 'any NVSwitch'}"
 
 
 def _instances(plan: Plan) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from simkit.model.address import Address
 from simkit.model.unknown import is_known
+from simkit.semantics.partitions import unprotected
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -14,7 +15,7 @@ _MOST_POOLS = 256
 
 def contradiction(problem: Problem, active: Collection[Label]) -> tuple[Label, ...] | None:
     """Active constraints that cannot hold together by counting, in order; None where counting finds none."""
-    for found in (*_devices(problem, active), *_tees(problem, active), *_processors(problem, active)):
+    for found in (*_devices(problem, active), *_tees(problem, active), *_protected(problem, active), *_processors(problem, active)):
         return tuple(sorted(found))
     return None
 
@@ -66,6 +67,13 @@ def _tees(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
         same = [label for label in asking if problem.workload.guest(label.guest).tee is kind]
         if is_known(most) and len(same) > most:
             yield same[: most + 1]
+
+
+def _protected(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:
+    for guest in problem.guests:
+        label = Label(guest.name, What.PROTECTED)
+        if label in active and unprotected(problem.host, guest):
+            yield [label]
 
 
 def _processors(problem: Problem, active: Collection[Label]) -> Iterator[list[Label]]:

@@ -39,6 +39,8 @@ def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
         return
     guest = workload.guest(label.guest)
     match label.what:
+        case What.PROTECTED:
+            yield (Change(f"{guest.name} without protected PCIe", 1, _guest(workload, replace(guest, protected_pcie=False))),)
         case What.ISOLATION:
             kind = tuple(Apart)[label.request]
             fewer = replace(guest, isolation=tuple(each for each in guest.isolation if each is not kind))

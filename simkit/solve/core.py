@@ -12,7 +12,7 @@ from simkit.solve.problem import Problem
 from simkit.solve.windows import decide_within
 
 FIRST_TO_GO = (What.LIMITS, What.MEMORY, What.CPUS, What.NUMA, What.TEE, What.GROUP,
-               What.SPREAD, What.ISOLATION, What.PARTITION, What.NEAR, What.PEERS, What.COUNT)
+               What.SPREAD, What.ISOLATION, What.PARTITION, What.PROTECTED, What.NEAR, What.PEERS, What.COUNT)
 """What is tried without first, so that what remains is told in terms of devices where it can be."""
 
 

@@ -13,7 +13,7 @@ from simkit.model.function import Kind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import GuestRequest
-from simkit.semantics.partitions import partitions_of
+from simkit.semantics.partitions import partitions_of, unprotected
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -57,6 +57,7 @@ class Encoding:
         for wish in self.wanted():
             self._near(wish)
         self._tees()
+        self._protected()
         self._exclusive()
         self._whole_groups()
         self._processors()
@@ -73,6 +74,12 @@ class Encoding:
         for kind, count in asked.items():
             most = offered.get(kind, 0)
             if is_known(most) and count > most:
+                self.model.add_bool_or([])
+
+    def _protected(self) -> None:
+        """All GPUs and NVSwitches for a guest with protected PCIe: a matter of what it asks for."""
+        for guest in self.problem.guests:
+            if Label(guest.name, What.PROTECTED) in self.active and unprotected(self.problem.host, guest):
                 self.model.add_bool_or([])
 
     def wanted(self) -> list[Wish]:

@@ -27,6 +27,7 @@ class What(StrEnum):
     LIMITS = "limits"
     NUMA = "numa"
     PARTITION = "partition"
+    PROTECTED = "protected_pcie"
     ISOLATION = "isolation"
     SPREAD = "spread"
     GROUP = "group"

@@ -13,7 +13,7 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Apart, DeviceRequest, Scope
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS
 from simkit.semantics.guest_space import guest_space
-from simkit.semantics.partitions import partitions_of
+from simkit.semantics.partitions import partitions_of, unprotected
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
@@ -39,7 +39,8 @@ class _Teller:
     def reason(self, label: Label) -> Reason:
         tell: dict[What, Callable[[Label], tuple[str, tuple[Place, ...]]]] = {
             What.COUNT: self._count, What.PEERS: self._peers, What.NEAR: self._near, What.TEE: self._tee, What.NUMA: self._numa,
-            What.PARTITION: self._partition, What.ISOLATION: self._isolation, What.SPREAD: self._spread, What.CPUS: self._cpus, What.MEMORY: self._memory,
+            What.PARTITION: self._partition,
+            What.PROTECTED: self._protected, What.ISOLATION: self._isolation, What.SPREAD: self._spread, What.CPUS: self._cpus, What.MEMORY: self._memory,
             What.LIMITS: self._limits, What.GROUP: self._group}
         text, places = tell[label.what](label)
         return Reason(text, tuple(dict.fromkeys((self.problem.place(label), *places))))
@@ -162,6 +163,9 @@ class _Teller:
         there = listed([f"{count} of {size}" for size, count in sorted(sizes.items())])
         text = f"{label.guest}'s GPUs are to reach each other over NVSwitches, so they are one partition of the fabric manager"
         return f"{text}; it has {there} GPUs", (self.host.where("partitions"),)
+
+    def _protected(self, label: Label) -> tuple[str, tuple[Place, ...]]:
+        return f"{label.guest} is to have protected PCIe: {unprotected(self.host, self.workload.guest(label.guest))}", (self.host.places.root,)
 
     def _isolation(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         shared = {Apart.RESET: "is reset together with none of another guest's",

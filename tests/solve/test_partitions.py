@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simkit.errors import InconsistentHost
+from simkit.errors import InconsistentHost, MalformedDocument
 from simkit.formats.native.host import dump_host, load_host
-from simkit.formats.source import open_host
+from simkit.formats.native.workload import load_workload
+from simkit.formats.source import open_host, open_workload
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.platform import Partition
 from simkit.model.route import PeerClass
 from simkit.model.workload import DeviceRequest, GuestRequest, Workload
 from simkit.semantics.placement import check
+from simkit.semantics.placement_gpus import check_gpus
 from simkit.solve.answer import Infeasible, Planned
 from simkit.solve.solve import solve
 
@@ -76,3 +78,27 @@ def test_partitions_are_kept_in_a_snapshot_and_must_be_of_its_gpus() -> None:
     assert load_host(dump_host(host), source="x").partitions == host.partitions
     with pytest.raises(InconsistentHost, match="partition 9 has 0009"):
         replace(HOST, partitions=(Partition(9, (Address(9, 9, 9, 0),)),))
+
+
+def test_protected_pcie_takes_the_whole_board() -> None:
+    """The shipped wish for all of a machine; with one NVSwitch fewer it is refused, and a plan that lacks one is seen by the checker."""
+    workload = open_workload("whole-machine")
+    assert workload.guests[0].protected_pcie
+    answer = solve(workload, HOST)
+    assert isinstance(answer, Planned)
+    (guest,) = answer.plan.guests
+    switch = next(device for device in guest.devices if HOST[device.address].kind is Kind.NVSWITCH)
+    less = replace(answer.plan, guests=(replace(guest, devices=tuple(device for device in guest.devices if device != switch)),))
+    assert any(f"takes all GPUs and NVSwitches: without {switch.address}" in fault for fault in check_gpus(less))
+    (asked,) = workload.guests
+    fewer = replace(asked, devices=tuple(replace(request, count=3) if request.kind is Kind.NVSWITCH else request for request in asked.devices))
+    refused = solve(replace(workload, guests=(fewer,)), HOST)
+    assert isinstance(refused, Infeasible)
+    assert [reason.text for reason in refused.because] == [
+        "all is to have protected PCIe: it takes all 8 GPUs and 4 NVSwitches of hgx-h100, and all asks for 8 and 3"]
+    assert "all without protected PCIe" in [relaxation.text for relaxation in refused.relaxations]
+
+
+def test_protected_pcie_is_for_confidential_guests() -> None:
+    with pytest.raises(MalformedDocument, match="wants protected PCIe and is not confidential"):
+        load_workload("simkit: workload/1\nname: w\nguests:\n  a: {protected_pcie: true, devices: [{kind: gpu, count: 8}]}\n", source="w.yaml")

@@ -80,8 +80,11 @@ def _guest(name: str, node: Node, path: str, context: Context, line: int) -> Gue
         fields.take("hugepages", values.size, None),
         fields.take("companions", values.word(Companions), Companions.BRIDGE),
         tuple(dict.fromkeys(fields.take("isolation", listed(values.word(Apart)), ()))),
+        fields.take("protected_pcie", values.truth, default=False),
     )
     fields.done()
+    if found.protected_pcie and found.tee is TeeKind.NONE:
+        context.fault(f"guest {name} wants protected PCIe and is not confidential", line, "say tee: sev-snp or tdx as well, or leave protected_pcie out")
     page = found.hugepage_bytes
     if page is not None and (page not in HUGEPAGE_BYTES or found.memory_bytes % page):
         context.fault(f"guest {name} has {values.size_text(found.memory_bytes)} in pages of {values.size_text(page)}", line,
@@ -152,6 +155,7 @@ def _guest_document(guest: GuestRequest) -> dict[str, Any]:
     found |= {"numa": guest.numa.value} if guest.numa is not NumaRule.PREFER else {}
     found |= {"hugepages": values.size_text(guest.hugepage_bytes)} if guest.hugepage_bytes is not None else {}
     found |= {"companions": guest.companions.value} if guest.companions is not Companions.BRIDGE else {}
+    found |= {"protected_pcie": True} if guest.protected_pcie else {}
     found |= {"isolation": [kind.value for kind in guest.isolation]} if guest.isolation else {}
     return found
 
