@@ -126,9 +126,10 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
         if is_known(acs.capability) and not acs.capability & AcsBits.RR:
             return Turn(direct=True, why=f"{inward.address} does not implement ACS request redirect: it goes on to {outward.address}")
         return _unknown(host, inward, acs.control, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
-    if acs.unsure & AcsBits.RR:
+    if acs.unsure & (AcsBits.RR | AcsBits.EC):
         firmware = Unknown("it depends on what firmware left there")
-        return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
+        what = "ACS redirects" if acs.unsure & AcsBits.RR else "ACS egress control says otherwise"
+        return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless {what}")
     if acs.control & AcsBits.EC:
         passes = _egress(inward, outward, acs)
         if passes is None:

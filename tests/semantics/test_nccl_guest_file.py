@@ -10,7 +10,7 @@ from simkit.cli.main import cli
 from simkit.cli.render import nccl_files
 from simkit.formats.native.plan import dump_plan
 from simkit.formats.native.workload import load_workload
-from simkit.formats.source import open_host, open_workload, shipped
+from simkit.formats.source import open_host
 from simkit.formats.xml import nccl_topology
 from simkit.model.capabilities import Acs, AcsBits
 from simkit.model.function import Kind
@@ -26,6 +26,7 @@ from simkit.semantics.nccl.with_file import with_file
 from simkit.semantics.routes import tree_class
 from simkit.solve.answer import Planned
 from simkit.solve.solve import solve
+from tests.plans import shipped_plans
 
 PAIR = "simkit: workload/1\nname: w\nguests:\n  a: {{topology: {topology}, cpus: 8, memory: 16 GiB, devices: [{{kind: gpu, count: 2}}, {{kind: nic, count: 2, near: PIX}}]}}\n"
 
@@ -39,16 +40,6 @@ def planned(text: str, host: Host) -> Plan:
     answer = solve(load_workload(text, source="w.yaml"), host)
     assert isinstance(answer, Planned), answer
     return answer.plan
-
-
-def shipped_plans() -> list[Plan]:
-    found = []
-    for host in shipped("hosts"):
-        for workload in shipped("workloads"):
-            answer = solve(open_workload(workload), open_host(host))
-            if isinstance(answer, Planned):
-                found.append(answer.plan)
-    return found
 
 
 @pytest.mark.parametrize("topology", ["flatten", "replicate"])

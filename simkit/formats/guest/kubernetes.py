@@ -26,12 +26,18 @@ _PAGES = {2 << 20: "hugepages-2Mi", 1 << 30: "hugepages-1Gi"}
 
 def render(plan: Plan, guest: GuestPlan) -> dict[str, str]:
     """File name to text: documents for `kubectl apply`, a script that labels the node, and what Kubernetes cannot carry of the plan."""
-    documents = [_runtime_class(guest), *_claim(plan, guest), _pod(plan, guest)]
-    return {
-        f"kubernetes-{guest.name}.yaml": "---\n".join(to_yaml(document, leaves_in_line=False) for document in documents),
+    claims = list(_claim(plan, guest))
+    files = {f"kubernetes-{guest.name}.yaml": _together([_runtime_class(guest), _pod(plan, guest, claimed=False)])}
+    if claims:
+        files[f"kubernetes-{guest.name}-claim.yaml"] = _together([_runtime_class(guest), *claims, _pod(plan, guest, claimed=True)])
+    return files | {
         f"label-node-{guest.name}.sh": "\n".join(_labels(plan, guest)) + "\n",
         f"NOTES-kubernetes-{guest.name}.txt": "\n".join(notes(plan, guest)) + "\n",
     }
+
+
+def _together(documents: list[dict[str, Any]]) -> str:
+    return "---\n".join(to_yaml(document, leaves_in_line=False) for document in documents)
 
 
 def object_name(guest: GuestPlan) -> str:
@@ -57,19 +63,24 @@ def _claim(plan: Plan, guest: GuestPlan) -> Iterator[dict[str, Any]]:
     if gpus:
         requests = [
             {"name": f"gpu-{number}", "exactly": {"deviceClassName": _CLASS, "allocationMode": "ExactCount", "count": 1,
-             "selectors": [{"cel": {"expression": f'device.attributes["resource.kubernetes.io"].pciBusID == "{device.address}"'}}]}}
+             "selectors": [{"cel": {"expression": _at(device)}}]}}
             for number, device in enumerate(gpus)
         ]
         yield {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": {"name": f"{object_name(guest)}-gpus"},
                "spec": {"spec": {"devices": {"requests": requests}}}}
 
 
-def _pod(plan: Plan, guest: GuestPlan) -> dict[str, Any]:
-    """The pod of `--to kata`, with the claim in place of the device plugin's GPUs, and huge pages where the plan has some."""
+def _at(device: GuestDevice) -> str:
+    """CEL that is false, not an error that ends the allocation, for devices of which the driver does not publish the address."""
+    attributes = 'device.attributes["resource.kubernetes.io"]'
+    return f'"pciBusID" in {attributes} && {attributes}.pciBusID == "{device.address}"'
+
+
+def _pod(plan: Plan, guest: GuestPlan, *, claimed: bool) -> dict[str, Any]:
+    """The pod of `--to kata`, with huge pages where the plan has some; if told to with a claim in place of the device plugin's GPUs."""
     pod = kata.pod(plan, guest)
     container = pod["spec"]["containers"][0]
-    gpus = _gpus(plan, guest)
-    if gpus:
+    if claimed:
         for part in container["resources"].values():
             part.pop("nvidia.com/pgpu", None)
         container["resources"]["claims"] = [{"name": "gpus"}]
@@ -103,8 +114,9 @@ def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     """What the documents carry, and what is lost."""
     yield f"{guest.name} on Kubernetes; the documents fit the schema of API 1.37, no cluster was asked"
     if _gpus(plan, guest):
-        yield (f"- which GPUs: the claim names them by address (device class {_CLASS} of NVIDIA's DRA driver, Kubernetes 1.34 and later); "
-               "without the driver take the pod of `--to kata`, which asks the device plugin for as many")
+        yield "- which GPUs: the device plugin hands out any that it offers; so that it can only pick the plan's, bind no others to vfio-pci on this node"
+        yield (f"- the file with -claim names the plan's GPUs by address (device class {_CLASS} of NVIDIA's DRA driver, Kubernetes 1.34 and later); "
+               "Kata at 7c6ba40 looks for devices in the device plugins' part of pod-resources alone (device_cold_plug.go): it does not see claimed ones yet")
     others = [device for device in guest.devices if device.companion_of is None and device not in _gpus(plan, guest)]
     if others:
         yield (f"- {len(others)} other devices are named by CDI annotations and, for NVSwitches, counted by the device plugin: "
