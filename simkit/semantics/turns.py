@@ -8,7 +8,7 @@ assumption says so: port numbers are not known), multicast, ID-based routing of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits, Ats, PortType
@@ -126,10 +126,14 @@ def _by_control(host: Host, way: Way, inward: Function, outward: Function, acs: 
         if is_known(acs.capability) and not acs.capability & AcsBits.RR:
             return Turn(direct=True, why=f"{inward.address} does not implement ACS request redirect: it goes on to {outward.address}")
         return _unknown(host, inward, acs.control, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
-    if acs.unsure & (AcsBits.RR | AcsBits.EC):
+    if acs.unsure & AcsBits.RR:
         firmware = Unknown("it depends on what firmware left there")
-        what = "ACS redirects" if acs.unsure & AcsBits.RR else "ACS egress control says otherwise"
-        return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless {what}")
+        return _unknown(host, inward, firmware, f"it goes from {inward.address} to {outward.address} unless ACS redirects")
+    if acs.unsure & AcsBits.EC:
+        path = f"{inward.path}/acs/control"
+        left = Assumption(f"egress control (ACS EC) of {inward.address} is as firmware left it; taken to be off", path, host.where(path))
+        turned = _by_control(host, way, inward, outward, replace(acs, unsure=acs.unsure & ~AcsBits.EC), start)
+        return replace(turned, assumptions=(*turned.assumptions, left))
     if acs.control & AcsBits.EC:
         passes = _egress(inward, outward, acs)
         if passes is None:

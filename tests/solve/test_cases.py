@@ -108,7 +108,8 @@ def only_guest(guest: GuestRequest, texts: Collection[str]) -> GuestRequest:
                    numa=guest.numa if f"{guest.name} numa" in texts else NumaRule.PREFER,
                    cpus=guest.cpus if f"{guest.name} cpus" in texts else 1,
                    memory_bytes=guest.memory_bytes if f"{guest.name} memory" in texts else guest.hugepage_bytes or 1 << 20,
-                   isolation=tuple(kind for kind in guest.isolation if f"{guest.name} isolation {kind}" in texts))
+                   isolation=tuple(kind for kind in guest.isolation if f"{guest.name} isolation {kind}" in texts),
+                   protected_pcie=guest.protected_pcie and f"{guest.name} protected_pcie" in texts)
 
 
 @pytest.mark.parametrize("case", ONE, ids=one)
