@@ -107,3 +107,7 @@ class StepFailed(SimkitError, RuntimeError):
 
 class ExecutorError(SimkitError, OSError):
     """A node could not be read or written."""
+
+
+class MalformedEvidence(InputError):
+    """Evidence, a certificate, collateral or a reference manifest that is cut off, or not what its own header says."""

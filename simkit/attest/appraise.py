@@ -1,0 +1,58 @@
+"""One appraisal: every statement is checked by its own kind's rules, the set as a whole, and the policy makes the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from simkit.attest import certificate as certificates
+from simkit.attest import nvidia, rim, snp, tdx
+from simkit.attest.together import together
+from simkit.attest.verdict import verdict
+from simkit.model.evidence.appraisal import Appraisal, Device
+from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.check import Check
+from simkit.model.evidence.evidence import Evidence, Kind, Statement
+from simkit.model.evidence.given import Given
+from simkit.model.evidence.nvidia import NvidiaEvidence
+from simkit.model.evidence.policy import AppraisalPolicy
+from simkit.model.evidence.rim import Rim
+from simkit.model.evidence.snp import SnpEvidence
+
+DEFAULT = AppraisalPolicy()
+Rules = tuple[Callable[[Any], Device], Callable[[Any, Given, AppraisalPolicy], Iterator[Check]]]
+
+
+def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT) -> Appraisal:
+    """Appraise evidence at `given.at` (RFC 9334 §8): each check made with its reason, and the verdict that the policy makes of them."""
+    devices = []
+    checks: list[Check] = []
+    for number, statement in enumerate(evidence.statements):
+        name, rules = _rules(statement)
+        devices.append(name(statement))
+        checks += [replace(check, device=number) for check in rules(statement, given, policy)]
+    checks += together(evidence.statements, devices)
+    kind = devices[0].kind if len(devices) == 1 else _kind(devices)
+    decided, because, residual = verdict(kind, checks, policy)
+    return Appraisal(decided, given.at, kind, policy.name, tuple(devices), tuple(checks), because, residual, evidence.notes)
+
+
+def _rules(statement: Statement) -> Rules:
+    match statement:
+        case SnpEvidence():
+            return snp.device, snp.checks
+        case NvidiaEvidence():
+            return nvidia.device, nvidia.checks
+        case Rim():
+            return rim.device, rim.checks
+        case Certificate():
+            return certificates.device, certificates.checks
+        case _:
+            return tdx.device, tdx.checks
+
+
+def _kind(devices: list[Device]) -> Kind:
+    """One kind where all devices are of it, else composite."""
+    kinds = {device.kind for device in devices}
+    return kinds.pop() if len(kinds) == 1 else Kind.COMPOSITE

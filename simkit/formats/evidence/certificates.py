@@ -1,0 +1,159 @@
+"""X.509 from PEM or DER, by `cryptography`; one certificate at a time, so that a bad one is named."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from simkit.errors import MalformedEvidence
+from simkit.formats.evidence.encoding import Content
+from simkit.model.evidence.certificate import Algorithm, Certificate, Extension, RevocationList
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from simkit.formats.evidence.source import Support
+
+MOST = 64
+"""More certificates than any evidence carries."""
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s\\n]*?)-----END \1-----")
+
+
+def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Label and DER of each block of a PEM text (RFC 7468); base64 that is none raises ValueError."""
+    import base64
+    import binascii
+
+    for found in _PEM.finditer(data):
+        body = b"".join(found[2].replace(b"\\n", b"").split())
+        try:
+            yield found[1].decode(), base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"a PEM block that is not base64: {error}") from None
+
+
+def read_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
+    """All certificates of a PEM text, or the one of DER bytes.
+
+    Raises:
+        MalformedEvidence: one cannot be read, or there are more than any chain has.
+    """
+    try:
+        ders = [der for label, der in pem_blocks(data) if label == "CERTIFICATE"] if b"-----BEGIN" in data else [data]
+    except ValueError as error:
+        raise MalformedEvidence(str(error), where=source) from None
+    if not 0 < len(ders) <= MOST:
+        raise MalformedEvidence(f"{len(ders)} certificates, where 1 to {MOST} are expected", where=source)
+    return tuple(read_certificate(der, source=source, number=number) for number, der in enumerate(ders, 1))
+
+
+def read_certificate(der: bytes, *, source: str, number: int = 1) -> Certificate:
+    """One certificate from DER.
+
+    Raises:
+        MalformedEvidence: it is not a certificate, or contradicts itself.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Parsed a serial number which wasn't positive")  # AMD's VCEK and VLEK have serial number 0
+            return _certificate(x509.load_der_x509_certificate(der), der)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise MalformedEvidence(f"certificate {number} cannot be read: {error}", where=source, remedy="give PEM or DER as the issuer sent it") from None
+
+
+def read_list(der: bytes, *, source: str) -> RevocationList:
+    """A revocation list from DER.
+
+    Raises:
+        MalformedEvidence: it is none.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        parsed = x509.load_der_x509_crl(der)
+        return RevocationList(der, parsed.issuer.rfc4514_string(), parsed.issuer.public_bytes(), parsed.last_update_utc, parsed.next_update_utc,
+                              frozenset(each.serial_number for each in parsed), parsed.tbs_certlist_bytes, parsed.signature, _algorithm(parsed))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise MalformedEvidence(f"the revocation list cannot be read: {error}", where=source, remedy="give DER or PEM as the issuer sent it") from None
+
+
+def _certificate(parsed: x509.Certificate, der: bytes) -> Certificate:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    basic = usage = None
+    extensions = []
+    for each in parsed.extensions:
+        if isinstance(each.value, x509.BasicConstraints):
+            basic = each.value
+        elif isinstance(each.value, x509.KeyUsage):
+            usage = each.value
+        extensions.append(Extension(each.oid.dotted_string, each.critical, each.value.public_bytes()))
+    return Certificate(
+        der=der, subject=parsed.subject.rfc4514_string(), issuer=parsed.issuer.rfc4514_string(), subject_name=parsed.subject.public_bytes(),
+        issuer_name=parsed.issuer.public_bytes(), serial=parsed.serial_number, not_before=parsed.not_valid_before_utc, not_after=parsed.not_valid_after_utc,
+        public_key=parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), signed=parsed.tbs_certificate_bytes,
+        signature=parsed.signature, algorithm=_algorithm(parsed), ca=basic is not None and basic.ca, path_length=basic.path_length if basic else None,
+        may_sign_certificates=usage is None or usage.key_cert_sign, may_sign_lists=usage is None or usage.crl_sign, extensions=tuple(extensions))
+
+
+def _algorithm(parsed: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList) -> Algorithm:
+    """What the signature claims to be; RSASSA-PSS only with SHA-384 and its own length of salt (RFC 4055 §3.1)."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.padding import PSS
+    from cryptography.x509.oid import SignatureAlgorithmOID
+
+    try:
+        parameters = parsed.signature_algorithm_parameters
+        digest = parsed.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return Algorithm.OTHER
+    name = digest.name if digest else ""
+    if parsed.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256:
+        return Algorithm.ECDSA_P256_SHA256
+    if parsed.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA384:
+        return Algorithm.ECDSA_P384_SHA384
+    if parsed.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS and isinstance(parameters, PSS) and name == "sha384":
+        return Algorithm.RSA_PSS_SHA384
+    return Algorithm.OTHER
+
+
+def recognise(content: Content) -> bool:
+    """Whether a file holds certificates and nothing else that is evidence."""
+    return isinstance(content, bytes) and (b"-----BEGIN CERTIFICATE-----" in content or content[:2] == b"\x30\x82")
+
+
+def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
+    """The first certificate of a file as a statement: a leaf to be appraised."""
+    assert isinstance(content, bytes)
+    found = read_certificates(content, source=source)
+    return found[:1], () if len(found) == 1 else (f"{len(found) - 1} more certificates in the file: give it as --chain too",)
+
+
+def recognise_support(content: Content) -> bool:
+    """Whether a file holds certificates or a revocation list."""
+    return isinstance(content, bytes) and (b"-----BEGIN" in content or content[:1] == b"\x30")
+
+
+def read_support(content: Content, *, source: str) -> Support:
+    """Certificates and lists of a PEM text, or the one of DER bytes, whichever it is."""
+    from simkit.formats.evidence.source import Support
+
+    assert isinstance(content, bytes)
+    if b"-----BEGIN" in content:
+        try:
+            blocks = list(pem_blocks(content))
+        except ValueError as error:
+            raise MalformedEvidence(str(error), where=source) from None
+        return Support(read_certificates(content, source=source) if any(label == "CERTIFICATE" for label, _ in blocks) else (),
+                       tuple(read_list(der, source=source) for label, der in blocks if label == "X509 CRL"))
+    try:
+        return Support(lists=(read_list(content, source=source),))
+    except MalformedEvidence:
+        return Support(certificates=(read_certificate(content, source=source),))

@@ -1,0 +1,38 @@
+"""A piece of evidence as it was handed in: one statement a device, of one of the kinds that simkit verifies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.nvidia import NvidiaEvidence
+from simkit.model.evidence.rim import Rim
+from simkit.model.evidence.snp import SnpEvidence
+from simkit.model.evidence.tdx import QuoteEvidence
+
+
+class Kind(StrEnum):
+    """What a piece of evidence speaks of."""
+
+    SNP = "snp"
+    TDX = "tdx"
+    SGX = "sgx"
+    NVIDIA_GPU = "nvidia-gpu"
+    NVIDIA_SWITCH = "nvidia-switch"
+    RIM = "rim"
+    CERTIFICATE = "certificate"
+    COMPOSITE = "composite"
+
+
+Statement = SnpEvidence | QuoteEvidence | NvidiaEvidence | Rim | Certificate
+"""What one device says; a RIM or a certificate alone may be appraised too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Statements in the order of the file; `notes` are oddities that a reader tolerated and that a person should know (trailing bytes)."""
+
+    source: str
+    statements: tuple[Statement, ...]
+    notes: tuple[str, ...] = ()

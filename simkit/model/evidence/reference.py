@@ -1,0 +1,10 @@
+"""ReferenceValues: being written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceValues:
+    """Being written."""

@@ -1,0 +1,10 @@
+"""Rim: being written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rim:
+    """Being written."""

@@ -1,0 +1,10 @@
+"""QuoteEvidence: being written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteEvidence:
+    """Being written."""
