@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from simkit.attest import certificate as certificates
-from simkit.attest import nvidia, rim, snp, tdx
+from simkit.attest import nvidia, rim, session, snp, tdx
 from simkit.attest.together import together
 from simkit.attest.verdict import verdict
 from simkit.model.evidence.appraisal import Appraisal, Device
@@ -31,11 +31,19 @@ def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT
     for number, statement in enumerate(evidence.statements):
         name, rules = _rules(statement)
         devices.append(name(statement))
-        checks += [replace(check, device=number) for check in rules(statement, given, policy)]
+        expected = session.expected(statement, evidence.binding, given)
+        checks += [replace(check, device=number) for check in rules(statement, expected, policy)]
     checks += together(evidence.statements, devices)
+    checks += session.checks(evidence.binding, given)
     kind = devices[0].kind if len(devices) == 1 else _kind(devices)
-    decided, because, residual = verdict(kind, checks, policy)
+    decided, because, residual = verdict(devices, checks, policy)
     return Appraisal(decided, given.at, kind, policy.name, tuple(devices), tuple(checks), because, residual, evidence.notes)
+
+
+def describe(statement: Statement) -> Device:
+    """The device that a statement speaks of, with what it claims: nothing of it is verified."""
+    name, _ = _rules(statement)
+    return name(statement)
 
 
 def _rules(statement: Statement) -> Rules:

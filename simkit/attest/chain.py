@@ -70,7 +70,7 @@ def root_check(found: Path, given: Given, vendor: Vendor) -> Check:
         return ok(CheckId.ROOT, f"ends at {_common_name(top.subject)}, pinned from {found.anchor.source} (SHA-256 {top.fingerprint[:16]}…)")
     if found.gap:
         return fail(CheckId.ROOT, f"no root is reached: {found.gap}")
-    roots = ", ".join(_common_name(each.certificate.subject) for each in given.roots(vendor)) or "none"
+    roots = ", ".join(f"{_common_name(each.certificate.subject)} ({each.certificate.fingerprint[:16]}…)" for each in given.roots(vendor)) or "none"
     top = found.certificates[-1]
     return fail(CheckId.ROOT, f"{_common_name(top.subject)} (SHA-256 {top.fingerprint[:16]}…) is no trusted root for {vendor.value}; trusted: {roots}")
 

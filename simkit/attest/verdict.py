@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from simkit.model.evidence.appraisal import Verdict
-from simkit.model.evidence.check import Check, CheckId, CheckStatus
+from simkit.model.evidence.appraisal import Appraisal, Device, Verdict
+from simkit.model.evidence.check import Check, CheckId, CheckStatus, fail
 from simkit.model.evidence.evidence import Kind
 from simkit.model.evidence.policy import AppraisalPolicy
 
-_EVIDENCE_ALONE = frozenset({CheckId.SIGNATURE, CheckId.CHAIN, CheckId.VALIDITY})
-_OF_A_RIM = frozenset({CheckId.RIM_SIGNATURE, CheckId.RIM_CHAIN, CheckId.RIM_VALIDITY})
+ALWAYS = frozenset({CheckId.FORMAT, CheckId.SIGNATURE, CheckId.CHAIN, CheckId.ROOT, CheckId.VALIDITY})
+"""Checks that every device has; one that was not even made is a fault of the verifier and fails."""
+_OF_A_RIM = {CheckId.SIGNATURE: CheckId.RIM_SIGNATURE, CheckId.CHAIN: CheckId.RIM_CHAIN, CheckId.VALIDITY: CheckId.RIM_VALIDITY}
 
 
-def verdict(kind: Kind, checks: Sequence[Check], policy: AppraisalPolicy) -> tuple[Verdict, tuple[Check, ...], tuple[str, ...]]:
-    """The verdict, the checks that fail it, and the risks that stay.
+def refused(kind: Kind, why: str, at: datetime, policy: AppraisalPolicy) -> Appraisal:
+    """The appraisal of what was recognised and could not be read: `format` fails, and nothing else could be checked."""
+    broken = fail(CheckId.FORMAT, why)
+    return Appraisal(Verdict.FAIL, at, kind, policy.name, (), (broken,), (broken,))
 
-    A required check must have been made for every device that has any check of that id, and must be ok; a required check that nobody
-    made at all fails too, unless it is one that only some kinds have (debug, distinct).
-    """
-    required = _required(kind, policy)
-    because = [check for check in checks if _fails(check, required, policy)]
-    made = {check.id for check in checks}
-    because += [Check(each, CheckStatus.SKIPPED, "the policy requires it, and this evidence has nothing that it could be made of")
-                for each in sorted(required - made - {CheckId.DEBUG, CheckId.DISTINCT})]
+
+def verdict(devices: Sequence[Device], checks: Sequence[Check], policy: AppraisalPolicy) -> tuple[Verdict, tuple[Check, ...], tuple[str, ...]]:
+    """The verdict, the checks that fail it, and the risks that stay."""
+    made = [*checks, *_not_made(devices, checks, policy)]
+    bad = [check for check in made if _counts(check, policy)]
+    unseen = [check for check in bad if check.status is CheckStatus.SKIPPED and check.id in policy.may_be_skipped]
+    because = tuple(check for check in bad if check not in unseen)
     residual = [check.residual for check in checks if check.residual and check.status is CheckStatus.OK]
-    failed = [check for check in checks if check.status is CheckStatus.FAIL and check.id in policy.tolerated]
-    residual += [f"{check.id.value} failed and is tolerated: {check.why}" for check in failed]
+    residual += [f"{check.id.value} could not be checked: {check.why}" for check in unseen]
     if because:
-        return Verdict.FAIL, tuple(because), tuple(dict.fromkeys(residual))
+        return Verdict.FAIL, because, tuple(dict.fromkeys(residual))
     return (Verdict.RESIDUAL if residual else Verdict.PASS), (), tuple(dict.fromkeys(residual))
 
 
-def _required(kind: Kind, policy: AppraisalPolicy) -> frozenset[CheckId]:
-    if kind is Kind.RIM:
-        return policy.required - _EVIDENCE_ALONE | _OF_A_RIM
-    return policy.required - {CheckId.SIGNATURE} if kind is Kind.CERTIFICATE else policy.required
-
-
-def _fails(check: Check, required: frozenset[CheckId], policy: AppraisalPolicy) -> bool:
+def _counts(check: Check, policy: AppraisalPolicy) -> bool:
+    """Whether the policy minds how a check came out."""
     if check.status is CheckStatus.OK:
         return False
     if check.status is CheckStatus.FAIL:
-        return check.id not in policy.tolerated
-    return check.id in required or (policy.required_if_given and check.given)
+        return True
+    return check.id in policy.required or check.id in _OF_A_RIM.values() or (policy.required_if_given and check.given)
+
+
+def _not_made(devices: Sequence[Device], checks: Sequence[Check], policy: AppraisalPolicy) -> Iterator[Check]:
+    """What the policy asks of every device and nobody checked; no device at all is no evidence."""
+    if not devices:
+        yield fail(CheckId.FORMAT, "there is no statement of any device in this evidence")
+    for number, device in enumerate(devices):
+        mine = [check for check in checks if check.device == number]
+        for each in sorted(_asked(device.kind) & policy.required):
+            wanted = _OF_A_RIM.get(each, each) if device.kind is Kind.RIM else each
+            if all(check.id is not wanted for check in mine):
+                yield Check(wanted, CheckStatus.SKIPPED, "the policy requires it, and nothing could be checked for it", given=True, device=number)
+        fresh = any(check.status is CheckStatus.OK and check.id in (CheckId.NONCE, CheckId.REPORT_DATA) for check in mine)
+        if policy.require_fresh and not fresh and device.kind not in (Kind.RIM, Kind.CERTIFICATE):
+            yield Check(CheckId.NONCE, CheckStatus.SKIPPED, "neither nonce nor report data was compared, so an earlier run's evidence would pass",
+                        given=True, device=number)
+
+
+def _asked(kind: Kind) -> frozenset[CheckId]:
+    return ALWAYS - {CheckId.SIGNATURE} if kind is Kind.CERTIFICATE else ALWAYS

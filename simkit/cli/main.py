@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
-from importlib import import_module
 
 import click
 
 from simkit import __version__
 from simkit.cli import streams
 from simkit.cli.faults import Interrupted, ReaderGone, paragraph
-from simkit.errors import UnknownName
+from simkit.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "capture": "Facts of a node, to a portable snapshot.",
@@ -32,6 +30,7 @@ _COMMANDS = {
     "status": "How far an apply has got.",
     "resume": "Finish or undo an apply that was interrupted.",
     "rollback": "Undo what a plan changed.",
+    "attest": "Verify evidence of CPUs, GPUs and switches offline, and the flow that releases secrets.",
     "demo": "The whole story on a shipped machine.",
     "schema": "Print a JSON Schema.",
     "completion": "Print a completion script for your shell.",
@@ -39,25 +38,8 @@ _COMMANDS = {
 _MODULE = {"status": "apply", "resume": "apply", "rollback": "apply"}
 
 
-class _Lazy(click.Group):
-    """A group whose help needs no command's module."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"simkit.cli.{_MODULE.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if not args[0].startswith("-") and args[0] not in _COMMANDS:
-            near = get_close_matches(args[0], _COMMANDS, 2)
-            raise UnknownName(f"there is no command {args[0]!r}", remedy=f"did you mean {' or '.join(near)}?" if near else "`simkit --help` lists them")
-        return super().resolve_command(ctx, args)
+class _Simkit(LazyGroup):
+    """All commands."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what stops it from outside is named before click takes it for a plain failure."""
@@ -68,12 +50,8 @@ class _Lazy(click.Group):
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted") from error
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
 
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Simkit, table=_COMMANDS, package="simkit.cli", elsewhere=_MODULE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="simkit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context

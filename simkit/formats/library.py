@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simkit.errors import UnknownName
 
-KINDS = ("hosts", "workloads", "policies")
+KINDS = ("hosts", "workloads", "policies", "appraisals")
 
 
 def folder() -> Path:
@@ -33,6 +33,6 @@ def find(kind: str, name: str) -> Path:
     if name in shipped(kind):
         return folder() / kind / f"{name}.yaml"
     near = get_close_matches(name, shipped(kind), 3, 0.5)
-    singular = {"hosts": "host", "workloads": "workload", "policies": "policy"}[kind]
+    singular = {"hosts": "host", "workloads": "workload", "policies": "policy", "appraisals": "appraisal policy"}[kind]
     remedy = f"did you mean {' or '.join(near)}?" if near else f"shipped are {', '.join(shipped(kind))}; otherwise give a file"
     raise UnknownName(f"there is no {singular} or file {name!r}", remedy=remedy)

@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from simkit.errors import MalformedEvidence, UnreadableSource
+from simkit.errors import Fault, MalformedEvidence, UnreadableSource
 from simkit.formats.evidence.encoding import MOST_BYTES, Content, content
-from simkit.model.evidence.evidence import Evidence, Statement
+from simkit.model.evidence.evidence import Binding, Evidence, Kind, Statement
 
 if TYPE_CHECKING:
     from simkit.model.evidence.certificate import Certificate, RevocationList
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from simkit.model.evidence.rim import Rim
 
 STDIN = "-"
-READERS = ("composite", "nvidia", "hcl", "tdx", "snp", "rim", "certificates")
-"""Modules of this room that read statements, asked in this order: each has `recognise(content)` and `read(content, source=)`."""
+READERS = {"composite": Kind.COMPOSITE, "nvidia": Kind.NVIDIA_GPU, "hcl": Kind.SNP, "tdx": Kind.TDX, "snp": Kind.SNP, "rim": Kind.RIM,
+           "certificates": Kind.CERTIFICATE}
+"""Modules of this room that read statements, asked in this order, and what a broken piece is then taken for.
+
+Each has `recognise(content)` and `read(content, source=)`.
+"""
 HELPERS = ("collateral", "rim", "event_log", "reference", "certificates")
 """Modules that read what stands beside evidence: each has `recognise_support(content)` and `read_support(content, source=)`."""
 
@@ -44,6 +48,15 @@ class Support:
                        self.references + other.references, self.event_logs + other.event_logs)
 
 
+class BrokenEvidence(MalformedEvidence):
+    """A piece that was recognised as `kind` and then contradicted its own format: a verifier's answer to it is no, not a question."""
+
+    def __init__(self, kind: Kind, faults: tuple[Fault, ...]) -> None:
+        """The faults of the reader that gave up."""
+        super().__init__(f"this is no proper {kind.value} evidence", faults=faults)
+        self.kind = kind
+
+
 class Read(Protocol):
     """What a reader of statements gives back: statements and notes."""
 
@@ -52,34 +65,58 @@ class Read(Protocol):
 
 
 def open_evidence(sources: Iterable[str]) -> Evidence:
-    """The statements of all files, in order; `-` is standard input.
+    """The statements of all files as one set, in order; `-` is standard input.
 
     Raises:
         UnreadableSource: a file cannot be opened or is of no kind that is known.
-        MalformedEvidence: a file of a known kind that is cut off or contradicts itself.
+        BrokenEvidence: a file of a known kind that is cut off or contradicts itself.
     """
-    statements: tuple[Statement, ...] = ()
-    notes: tuple[str, ...] = ()
     names = tuple(sources)
-    for name in names:
-        more, said = read_evidence(_bytes(name), source=name)
-        statements += more
-        notes += tuple(f"{name}: {note}" if len(names) > 1 else note for note in said)
-    return Evidence(", ".join(names), statements, notes)
+    found = [read_evidence(_bytes(name), source=name) for name in names]
+    bindings = [each.binding for each in found if each.binding is not None]
+    if len(bindings) > 1:
+        raise UnreadableSource("two composite pieces are two sessions", where=", ".join(names), remedy="verify them one by one")
+    notes = (note if len(names) == 1 else f"{each.source}: {note}" for each in found for note in each.notes)
+    return Evidence(", ".join(names), tuple(one for each in found for one in each.statements), tuple(notes), bindings[0] if bindings else None)
 
 
-def read_evidence(data: bytes, *, source: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
-    """Statements and notes of one file's bytes."""
+def read_evidence(data: bytes, *, source: str) -> Evidence:
+    """The statements of one file's bytes.
+
+    Raises:
+        UnreadableSource: no reader knows them.
+        BrokenEvidence: one does, and they contradict its format.
+    """
     found = content(data, source=source)
-    for name in READERS:
+    statements, notes = read_statements(found, source=source)
+    return Evidence(source, statements, notes, _binding(found))
+
+
+def read_statements(found: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
+    """Statements and notes of content that some reader knows."""
+    for name, kind in READERS.items():
         module = import_module(f"simkit.formats.evidence.{name}")
         recognise: Callable[[Content], bool] = module.recognise
         if recognise(found):
             read: Read = module.read
-            return read(found, source=source)
+            try:
+                return read(found, source=source)
+            except BrokenEvidence:
+                raise
+            except MalformedEvidence as error:
+                raise BrokenEvidence(kind, error.faults) from None
     raise UnreadableSource("this is no evidence that simkit knows", where=source,
                            remedy="it reads SEV-SNP reports, TDX and SGX quotes, Azure's HCL reports, NVIDIA's GPU and switch evidence, RIMs, certificates "
                                   "and Trustee's composite evidence, as bytes, hex, base64 or JSON")
+
+
+def _binding(found: Content) -> Binding | None:
+    from simkit.formats.evidence.composite import binding
+
+    try:
+        return binding(found)
+    except MalformedEvidence as error:
+        raise BrokenEvidence(Kind.COMPOSITE, error.faults) from None
 
 
 def open_support(sources: Iterable[str]) -> Support:

@@ -30,9 +30,26 @@ Statement = SnpEvidence | QuoteEvidence | NvidiaEvidence | Rim | Certificate
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """What one session of Trustee's protocol ties together: `nonce` as the relying party gave it, and the two challenges that follow from it.
+
+    `report_data` is what the CPU's report must carry, `device_nonce` what GPUs and switches must answer; `tee_key` is the JWK's own digest.
+    """
+
+    nonce: str
+    tee_key: str
+    report_data: bytes
+    device_nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Statements in the order of the file; `notes` are oddities that a reader tolerated and that a person should know (trailing bytes)."""
+    """Statements in the order of the file; `notes` are oddities that a reader tolerated and that a person should know (trailing bytes).
+
+    `binding` is there where the statements came in one message of an attestation protocol.
+    """
 
     source: str
     statements: tuple[Statement, ...]
     notes: tuple[str, ...] = ()
+    binding: Binding | None = None

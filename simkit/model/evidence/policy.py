@@ -17,7 +17,7 @@ class SnpPolicy:
     minimum_version: int = 2
     highest_vmpl: int = 3
     allow_debug: bool = False
-    allow_migration_agent: bool = False
+    allow_migration_agent: bool = True
     allow_smt: bool = True
     require_single_socket: bool = False
     minimum_guest_svn: int = 0
@@ -50,13 +50,15 @@ class NvidiaPolicy:
 class AppraisalPolicy:
     """`required` checks must be ok: failed or skipped, they fail the verdict. `required_if_given`: so must those whose input was supplied.
 
-    A check that fails fails the verdict, required or not, unless it is `tolerated`, which leaves a residual risk.
+    A check that fails fails the verdict, required or not, always. A required one that `may_be_skipped` leaves a residual risk where it is.
+    `require_fresh` asks of every device that its nonce or report data was compared with one that was given.
     """
 
     name: str = "default"
     required: frozenset[CheckId] = BASE
     required_if_given: bool = True
-    tolerated: frozenset[CheckId] = frozenset()
+    may_be_skipped: frozenset[CheckId] = frozenset()
+    require_fresh: bool = False
     require_init_data: bool = False
     snp: SnpPolicy = field(default_factory=SnpPolicy)
     tdx: TdxPolicy = field(default_factory=TdxPolicy)

@@ -1,0 +1,68 @@
+"""What a device measured against reference values (RFC 9334 §8.3): each name that both have must fit, for one guest as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from simkit.model.evidence.check import Check, CheckId, fail, ok, skipped
+from simkit.model.evidence.given import Given
+from simkit.model.evidence.reference import ReferenceValue
+
+_SHORT = 16
+
+
+def measurements_check(measured: Mapping[str, bytes], given: Given, *, required: Sequence[str] = ()) -> Check:
+    """`measurements`: the fields of a device by the names of `model.evidence.reference`, against all documents that were given.
+
+    Values of one name are alternatives. Those of a guest hold together: with two guests' values, one guest's launch digest with the
+    other's init-data is neither guest. A value that expired before the time of appraisal counts for nothing. Of `required`, each must have
+    been compared.
+    """
+    if not given.references:
+        if required:
+            return fail(CheckId.MEASUREMENTS, f"the policy requires {', '.join(required)} to be compared, and no reference values were given")
+        return skipped(CheckId.MEASUREMENTS, "no reference values were given")
+    current, expired = _current(measured, given)
+    guests = {each.guest for each in current if each.guest}
+    faults = {guest: _faults(measured, [each for each in current if each.guest in ("", guest)]) for guest in sorted(guests or {""})}
+    fits = [guest for guest, wrong in faults.items() if not wrong]
+    compared = {each.name for each in current if each.guest in ("", *fits)}
+    missing = [name for name in required if name not in compared]
+    if missing:
+        return fail(CheckId.MEASUREMENTS, f"the policy requires {', '.join(missing)} to be compared, and there is no reference value for it{_aside(expired)}",
+                    given=True)
+    if not current:
+        return skipped(CheckId.MEASUREMENTS, f"no reference value is of a field that this evidence has{_aside(expired)}{_unknown(given)}", given=True)
+    if not fits:
+        told = next(iter(faults.values())) if len(faults) == 1 else [f"not guest {guest}: {'; '.join(wrong)}" for guest, wrong in faults.items()]
+        return fail(CheckId.MEASUREMENTS, "; ".join(told) + _aside(expired), given=True)
+    which = f" for guest {', '.join(fits)}" if guests else ""
+    said = ", ".join(f"{name} {measured[name].hex()[:_SHORT]}" for name in sorted(compared))
+    return ok(CheckId.MEASUREMENTS, f"as referenced{which}: {said}{_aside(expired)}{_unknown(given)}", given=True)
+
+
+def _current(measured: Mapping[str, bytes], given: Given) -> tuple[list[ReferenceValue], int]:
+    """The values of names that the evidence has, without the expired ones, whose number is the second."""
+    mine = [each for document in given.references for each in document.values if each.name in measured]
+    current = [each for each in mine if each.expires is None or given.at <= each.expires]
+    return current, len(mine) - len(current)
+
+
+def _faults(measured: Mapping[str, bytes], values: Sequence[ReferenceValue]) -> list[str]:
+    """One sentence for each name of which no value fits."""
+    sentences = []
+    for name in dict.fromkeys(each.name for each in values):
+        known = [each.value for each in values if each.name == name]
+        if measured[name] not in known:
+            shown = ", ".join(f"{value.hex()[:_SHORT]}" for value in known[:3]) + (f" or one of {len(known) - 3} more" if len(known) > 3 else "")
+            sentences.append(f"{name} is {measured[name].hex()[:_SHORT]}, where {shown} is expected")
+    return sentences
+
+
+def _aside(expired: int) -> str:
+    return f" ({expired} expired and not counted)" if expired else ""
+
+
+def _unknown(given: Given) -> str:
+    names = list(dict.fromkeys(name for document in given.references for name in document.others))
+    return f" (not compared: {', '.join(names[:5])}{' and more' if len(names) > 5 else ''})" if names else ""

@@ -1,0 +1,47 @@
+"""One session of a protocol: what each statement must carry so that all belong to the run that the relying party began.
+
+Source: confidential-containers/trustee@78962cd, kbs/src/attestation/backend.rs (`attest`). The CPU's report binds the devices' evidence
+by its bytes; a device's evidence binds the session by its challenge. That a device is mapped into this very guest neither says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import replace
+
+from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.check import Check, CheckId, decide
+from simkit.model.evidence.evidence import Binding, Statement
+from simkit.model.evidence.given import Given
+from simkit.model.evidence.nvidia import NvidiaEvidence
+from simkit.model.evidence.rim import Rim
+
+
+def expected(statement: Statement, binding: Binding | None, given: Given) -> Given:
+    """What is given, with the challenges that follow from the session's runtime data; a report data stated by the user counts first."""
+    match statement:
+        case _ if binding is None:
+            return given
+        case NvidiaEvidence():
+            return replace(given, nonce=binding.device_nonce, report_data=None)
+        case Rim() | Certificate():
+            return given
+        case _:
+            return replace(given, nonce=None, report_data=given.report_data or binding.report_data)
+
+
+def checks(binding: Binding | None, given: Given) -> Iterator[Check]:
+    """`nonce`: the session's is the one that was given, as text, or as the base64 that KBS writes."""
+    if binding is not None and given.nonce is not None:
+        said = {binding.nonce.encode("utf-8", "replace"), _base64(binding.nonce)}
+        yield decide(CheckId.NONCE, given.nonce in said, "the session's nonce is the one that was given",
+                     f"the session's nonce is {binding.nonce[:64]!r}, another than the one given", given=True)
+
+
+def _base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,94 @@
+"""What the commands of `simkit attest` are given, as options: times, hex, files recognised from their content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from simkit.model.evidence.given import Given
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Time(click.ParamType):  # type: ignore[type-arg]
+    """A time: ISO 8601, in UTC where no offset is written; `now` only where it is asked for by name."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, in UTC."""
+        if isinstance(value, datetime):
+            return value
+        if value == "now":
+            return datetime.now(UTC).replace(microsecond=0)
+        try:
+            found = datetime.fromisoformat(value)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time; write 2025-07-01, 2025-07-01T12:00:00Z or now", param, ctx)
+
+
+class Hex(click.ParamType):  # type: ignore[type-arg]
+    """Bytes as hexadecimal digits."""
+
+    name = "hex"
+
+    def __init__(self, most_bytes: int) -> None:
+        """No more than `most_bytes`."""
+        self.most_bytes = most_bytes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """The bytes."""
+        if isinstance(value, bytes):
+            return value
+        try:
+            found = bytes.fromhex(value.removeprefix("0x"))
+        except ValueError:
+            self.fail(f"{value[:40]!r} is not hexadecimal", param, ctx)
+        if not 0 < len(found) <= self.most_bytes:
+            self.fail(f"{len(found)} bytes, where 1 to {self.most_bytes} are expected", param, ctx)
+        return found
+
+
+def given_options(command: F) -> F:
+    """`--chain`, `--collateral`, `--reference`, `--root`, `--nonce`, `--report-data`, `--at`, handed on as one `given: Given`."""
+    several = {"multiple": True, "metavar": "FILE", "type": click.Path(allow_dash=True)}
+
+    @click.option("--at", required=True, type=Time(), metavar="TIME", help="When everything must be valid: ISO 8601 (UTC), or now. No clock is read otherwise.")
+    @click.option("--chain", help="Certificates of the chain, in any order; repeatable. AMD's ASK and ASVK are shipped.", **several)  # type: ignore[arg-type]
+    @click.option("--collateral", help="DCAP collateral, TCB info, QE identity, revocation lists, event logs; repeatable.", **several)  # type: ignore[arg-type]
+    @click.option("--reference", help="Reference values: RIMs, or a document of digests; repeatable.", **several)  # type: ignore[arg-type]
+    @click.option("--root", help="Trust these roots in place of the shipped ones; repeatable.", **several)  # type: ignore[arg-type]
+    @click.option("--nonce", type=Hex(64), metavar="HEX", help="The challenge that the evidence must answer.")
+    @click.option("--report-data", type=Hex(64), metavar="HEX", help="What the report's own data must be; a shorter value is padded with zeros.")
+    @wraps(command)
+    def wrapper(*args: Any, at: datetime, chain: tuple[str, ...], collateral: tuple[str, ...], reference: tuple[str, ...], root: tuple[str, ...],
+                nonce: bytes | None, report_data: bytes | None, **kwargs: Any) -> Any:
+        return command(*args, given=_given(at, (*chain, *collateral, *reference), root, nonce, report_data), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _given(at: datetime, files: tuple[str, ...], roots: tuple[str, ...], nonce: bytes | None, report_data: bytes | None) -> Given:
+    """Every file is recognised from its content; the option it came by is for people."""
+    from simkit.errors import UnreadableSource
+    from simkit.formats.evidence.roots import shipped, trusted
+    from simkit.formats.evidence.source import open_support
+    from simkit.model.evidence.given import Given
+
+    support = open_support(files)
+    anchors, intermediates = shipped()
+    if roots:
+        anchors = ()
+        for name in roots:
+            found = open_support((name,)).certificates
+            if not found:
+                raise UnreadableSource("no certificate in the file that is to be trusted", where=name, remedy="give a root certificate, PEM or DER")
+            anchors += trusted(found, source=name)
+    return Given(at, anchors, support.certificates + intermediates, support.lists, support.collateral, support.rims, support.references, support.event_logs,
+                 nonce, report_data)

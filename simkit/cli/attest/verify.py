@@ -1,0 +1,82 @@
+"""`simkit attest verify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simkit.cli.attest.inputs import given_options
+from simkit.cli.options import output_format
+from simkit.cli.output import print_json, write
+
+if TYPE_CHECKING:
+    from simkit.model.evidence.appraisal import Appraisal
+    from simkit.model.evidence.check import Check
+    from simkit.model.evidence.given import Given
+
+_WORD = {"fail": "failed", "skipped": "was not checked"}
+
+
+@click.command()
+@click.argument("evidence", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--policy", metavar="POLICY", help="An appraisal policy: a shipped one's name (default, strict), or a file.")
+@click.option("--ear", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Write the attestation result as an EAR token (JWT).")
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The private key (PEM, P-256 or P-384) that signs the EAR.")
+@output_format()
+@given_options
+def verify(*, evidence: tuple[str, ...], policy: str | None, ear: Path | None, key: Path | None, output: str, given: Given) -> None:
+    """Verify evidence, each check with its reason, and give a verdict. Several files are one set of devices.
+
+    \b
+    simkit attest verify report.bin --chain vcek.der --at 2025-07-01
+    simkit attest verify quote.bin --collateral collateral.json --at 2025-07-01 --report-data 00ff…
+    simkit attest verify gpus.json switches.json --nonce 4760e3… --policy strict --at now
+
+    Without --policy: format, signature, chain, root and validity must hold, debug must be off, devices distinct, and what was given must fit.
+
+    Exit status: 0 pass (also with residual risk), 1 fail, 2 bad input.
+    """
+    from simkit.cli.attest.appraise import appraised
+    from simkit.cli.attest.document import document
+
+    found = appraised(evidence, given, policy)
+    if ear is not None:
+        from simkit.attest.ear import result
+        from simkit.formats.evidence.ear import encode, read_key
+
+        write(encode(result(found), key=None if key is None else read_key(key.read_bytes(), source=str(key))) + "\n", ear)
+    if output == "json":
+        print_json(document(found))
+    elif ear is None or str(ear) != "-":
+        click.echo(describe(", ".join(evidence), found))
+    sys.exit(1 if found.verdict.value == "fail" else 0)
+
+
+def describe(source: str, found: Appraisal) -> str:
+    """The appraisal for people: verdict and why first, then every check."""
+    from simkit.attest.chain import stamp
+
+    words = {"pass": "pass", "residual": "pass with residual risk", "fail": "fail"}
+    lines = [f"{words[found.verdict.value]}: {source} ({found.kind.value}) at {stamp(found.at)} against policy {found.policy}"]
+    lines += [f"  because {check.id.value}{_of(check)} {_WORD[check.status.value]}: {check.why}" for check in found.because]
+    lines += [f"  residual: {sentence}" for sentence in found.residual]
+    lines += [f"  note: {note}" for note in found.notes]
+    for number, device in enumerate(found.devices):
+        lines.append(f"  device {number}: {device.kind.value} {device.id or '(not named)'}")
+        lines += [_line(check) for check in found.checks if check.device == number]
+    together = [check for check in found.checks if check.device is None]
+    if together:
+        lines += ["  all together", *(_line(check) for check in together)]
+    return "\n".join(lines)
+
+
+def _line(check: Check) -> str:
+    mark = {"ok": "ok", "fail": "FAIL", "skipped": "skipped"}[check.status.value]
+    return f"    {mark:<8}{check.id.value:<14}{check.why}"
+
+
+def _of(check: Check) -> str:
+    return "" if check.device is None else f" of device {check.device}"
