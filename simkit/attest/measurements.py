@@ -22,7 +22,12 @@ def measurements_check(measured: Mapping[str, bytes], given: Given, *, required:
         if required:
             return fail(CheckId.MEASUREMENTS, f"the policy requires {', '.join(required)} to be compared, and no reference values were given")
         return skipped(CheckId.MEASUREMENTS, "no reference values were given")
-    current, expired = _current(measured, given)
+    mine = [each for document in given.references for each in document.values if each.name in measured]
+    current = [each for each in mine if each.expires is None or given.at <= each.expires]
+    expired = len(mine) - len(current)
+    past = sorted({each.name for each in mine} - {each.name for each in current})
+    if past:
+        return fail(CheckId.MEASUREMENTS, f"every reference value of {', '.join(past)} expired before the time of appraisal", given=True)
     guests = {each.guest for each in current if each.guest}
     faults = {guest: _faults(measured, [each for each in current if each.guest in ("", guest)]) for guest in sorted(guests or {""})}
     fits = [guest for guest, wrong in faults.items() if not wrong]
@@ -39,13 +44,6 @@ def measurements_check(measured: Mapping[str, bytes], given: Given, *, required:
     which = f" for guest {', '.join(fits)}" if guests else ""
     said = ", ".join(f"{name} {measured[name].hex()[:_SHORT]}" for name in sorted(compared))
     return ok(CheckId.MEASUREMENTS, f"as referenced{which}: {said}{_aside(expired)}{_unknown(given)}", given=True)
-
-
-def _current(measured: Mapping[str, bytes], given: Given) -> tuple[list[ReferenceValue], int]:
-    """The values of names that the evidence has, without the expired ones, whose number is the second."""
-    mine = [each for document in given.references for each in document.values if each.name in measured]
-    current = [each for each in mine if each.expires is None or given.at <= each.expires]
-    return current, len(mine) - len(current)
 
 
 def _faults(measured: Mapping[str, bytes], values: Sequence[ReferenceValue]) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 KIND = "reference/1"
 _HEAD = re.compile(rb"^(?:---\s*\n|#[^\n]*\n|\s*\n)*\s*['\"]?simkit['\"]?\s*:\s*['\"]?reference/", re.MULTILINE)
 _BLOCKS = ("snp", "tdx", "sgx", "vtpm")
-_DOCUMENT = ("simkit", "about", *_BLOCKS, "guests")
+Converter = Callable[[Node, str, Context], tuple[ReferenceValue, ...]]
 RVPS_NAMES = {
     "snp_launch_measurement": "snp.measurement", "measurement": "snp.measurement", "snp_bootloader": "snp.bootloader", "snp_microcode": "snp.microcode",
     "snp_snp_svn": "snp.snp", "snp_tee_svn": "snp.tee", "tcb_bootloader": "snp.bootloader", "tcb_microcode": "snp.microcode", "tcb_snp": "snp.snp",
@@ -73,8 +74,8 @@ def load_reference(content: Content, *, source: str) -> ReferenceValues:
         content = _opened(content, source)
     try:
         text = content.decode() if isinstance(content, bytes) else json.dumps(content)
-    except UnicodeError:
-        raise MalformedDocument("reference values are no text", where=source, remedy="save it as UTF-8 text") from None
+    except (UnicodeError, RecursionError):
+        raise MalformedDocument("reference values are no text, or nested too deeply", where=source, remedy="save it as UTF-8 text") from None
     node, context = parse(text, source=source), Context(source)
     if isinstance(node, Mapping) and "simkit" in node.items:
         return _native(node, context)
@@ -86,7 +87,9 @@ def _native(node: Mapping, context: Context) -> ReferenceValues:
     fields = Fields(node, "", context, "reference values")
     fields.take("simkit", values.text, "")
     fields.take("about", values.verbatim, "")
-    found = [each for block in _BLOCKS for each in fields.take(block, lambda inside, path, _, block=block: _block(inside, path, context, block, ""), ())]
+    found: list[ReferenceValue] = []
+    for block in _BLOCKS:
+        found += fields.take(block, _block(block, ""), ())
     found += fields.take("guests", _guests, ())
     fields.done()
     if not found and not context.faults:
@@ -104,42 +107,56 @@ def _guests(node: Node, path: str, context: Context) -> tuple[ReferenceValue, ..
             context.fault("a guest without a name", node.key_lines[guest], "name it")
         fields = Fields(inside, f"{path}/{guest}", context, f"the guest {guest!r}")
         for block in _BLOCKS:
-            found += fields.take(block, lambda each, way, _, block=block, guest=guest: _block(each, way, context, block, guest), ())
+            found += fields.take(block, _block(block, guest), ())
         fields.done()
     return tuple(found)
 
 
-def _block(node: Node, path: str, context: Context, block: str, guest: str) -> tuple[ReferenceValue, ...]:
-    fields = Fields(node, path, context, f"the block {block!r}")
-    names = [name for name in LENGTHS if name.startswith(f"{block}.") and LENGTHS[name] > 1]
-    found: list[ReferenceValue] = []
-    for name in names:
-        found += fields.take(name.partition(".")[2], lambda each, _, __, name=name: _alternatives(each, name, context, guest), ())
-    fields.done()
-    return tuple(found)
+def _block(block: str, guest: str) -> Converter:
+    """A converter of one TEE's block: each name of `LENGTHS` that has more than one byte."""
+
+    def read(node: Node, path: str, context: Context) -> tuple[ReferenceValue, ...]:
+        fields = Fields(node, path, context, f"the block {block!r}")
+        found: list[ReferenceValue] = []
+        for name in (name for name in LENGTHS if name.startswith(f"{block}.") and LENGTHS[name] > 1):
+            found += fields.take(name.partition(".")[2], _alternatives(name, guest), ())
+        fields.done()
+        return tuple(found)
+
+    return read
 
 
-def _alternatives(node: Node, name: str, context: Context, guest: str) -> tuple[ReferenceValue, ...]:
-    items = node.items if isinstance(node, Sequence) else [node]
-    if not items:
-        raise Refused("an empty list would fit nothing", "leave the name out, or give a value")
-    found = []
-    for item in items:
-        about = ""
-        try:
-            if isinstance(item, Mapping):
-                fields = Fields(item, "", context, "a value")
-                about = fields.take("about", values.text, "")
-                digest = fields.need("digest", lambda each, _, __: _digest(each, name), b"")
-                fields.done()
-            else:
-                digest = _digest(item, name)
-        except Refused as refused:
-            context.fault(f"{name}: {refused.what}", item.line, refused.remedy)
-            continue
-        if digest:
-            found.append(ReferenceValue(name, digest, guest, about, place=Place(context.source, item.line)))
-    return tuple(found)
+def _alternatives(name: str, guest: str) -> Converter:
+    """A converter of one value or a list of them; each is hexadecimal, or {digest, about}."""
+
+    def read(node: Node, _path: str, context: Context) -> tuple[ReferenceValue, ...]:
+        items = node.items if isinstance(node, Sequence) else [node]
+        if not items:
+            raise Refused("an empty list would fit nothing", "leave the name out, or give a value")
+        found = []
+        for item in items:
+            digest, about = _value(item, name, context)
+            if digest:
+                found.append(ReferenceValue(name, digest, guest, about, place=Place(context.source, item.line)))
+        return tuple(found)
+
+    return read
+
+
+def _value(node: Node, name: str, context: Context) -> tuple[bytes, str]:
+    """Digest and remark; no digest where it is faulty, which is noted."""
+    about = ""
+    if isinstance(node, Mapping):
+        fields = Fields(node, "", context, "a value")
+        about = fields.take("about", values.text, "")
+        fields.need("digest", values.text, "")
+        fields.done()
+        node = node.items.get("digest", Scalar("", node.line))
+    try:
+        return _digest(node, name), about
+    except Refused as refused:
+        context.fault(f"{name}: {refused.what}", node.line, refused.remedy)
+        return b"", about
 
 
 def _digest(node: Node, name: str) -> bytes:
@@ -157,11 +174,7 @@ def _rvps(node: Node, context: Context) -> ReferenceValues:
     """What RVPS holds: objects with a name, or a mapping of names to an object, a list or one value."""
     found: list[ReferenceValue] = []
     others: list[str] = []
-    if isinstance(node, Sequence):
-        named = [(scalar(each.items.get("name", Scalar("", each.line))), each) for each in node.items if isinstance(each, Mapping)]
-    else:
-        named = list(node.items.items()) if isinstance(node, Mapping) else []
-    for said, each in named:
+    for said, each in _by_name(node):
         name = RVPS_NAMES.get(said, said if said in LENGTHS else None)
         if name is None:
             others.append(said[:100])
@@ -175,6 +188,21 @@ def _rvps(node: Node, context: Context) -> ReferenceValues:
         context.fault("no name in it is one that simkit compares", node.line, f"did you mean {near[0]!r}?" if near else f"known are {', '.join(RVPS_NAMES)}")
     context.done("list of RVPS's reference values")
     return ReferenceValues(context.source, tuple(found), tuple(dict.fromkeys(others)))
+
+
+def _by_name(node: Node) -> list[tuple[str, Node]]:
+    match node:
+        case Sequence():
+            return [(_named(each), each) for each in node.items]
+        case Mapping():
+            return list(node.items.items())
+        case _:
+            return []
+
+
+def _named(node: Node) -> str:
+    name = node.items.get("name") if isinstance(node, Mapping) else None
+    return name.text if isinstance(name, Scalar) else ""
 
 
 def _stored(node: Node, name: str, context: Context) -> tuple[ReferenceValue, ...]:
