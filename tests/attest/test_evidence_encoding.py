@@ -1,0 +1,123 @@
+"""Evidence under its clothes: hex, base64, JSON; certificates and lists of any bytes."""
+
+import base64
+import contextlib
+import json
+
+import pytest
+from authority import AT, issue, key, revoke
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simkit.errors import InputError, MalformedEvidence, UnreadableSource
+from simkit.formats.evidence.certificates import read_certificates
+from simkit.formats.evidence.ear import read_key
+from simkit.formats.evidence.encoding import MOST_BYTES, content, unbase64
+from simkit.formats.evidence.roots import FILES, shipped
+from simkit.formats.evidence.source import open_evidence, open_support, read_evidence, read_support
+from simkit.model.evidence.given import Vendor
+
+DATA = bytes(range(256))
+
+
+@pytest.mark.parametrize("dressed", [
+    DATA, DATA.hex().encode(), b"0x" + DATA.hex().upper().encode() + b"\n", "\n".join(DATA.hex()[i:i + 64] for i in range(0, 512, 64)).encode(),
+    base64.b64encode(DATA), base64.urlsafe_b64encode(DATA).rstrip(b"="), base64.encodebytes(DATA),
+])
+def test_bytes_however_they_are_dressed(dressed) -> None:
+    assert content(dressed, source="x") == DATA
+
+
+def test_json_stays_what_it_is() -> None:
+    assert content(b' {"a": [1, "b"]}', source="x") == {"a": [1, "b"]}
+    assert content(base64.b64encode(json.dumps({"abcdefghij": list(range(30))}).encode()), source="x") == {"abcdefghij": list(range(30))}
+
+
+@pytest.mark.parametrize("bad", [b"{", b'{"a": NaN}', b"[" * 100_000, b'{"a": "\xff"}'])
+def test_json_that_is_none(bad) -> None:
+    with pytest.raises(MalformedEvidence):
+        content(bad, source="x")
+
+
+def test_too_large() -> None:
+    with pytest.raises(MalformedEvidence, match="at most"):
+        content(bytes(MOST_BYTES + 1), source="x")
+
+
+def test_not_base64() -> None:
+    with pytest.raises(MalformedEvidence):
+        unbase64("a!b", source="x")
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_readers(data) -> None:
+    for read in (read_evidence, read_support):
+        with contextlib.suppress(InputError):
+            read(data, source="fuzz")
+
+
+@given(st.data())
+def test_no_mutated_certificate_breaks_the_reader(data) -> None:
+    der = bytearray(issue("leaf", key(3), "root", key(1)).der)
+    for _ in range(data.draw(st.integers(1, 4))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(der[:data.draw(st.integers(0, len(der)))])
+    for dressed in (cut, b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(cut) + b"\n-----END CERTIFICATE-----\n"):
+        for read in (read_evidence, read_support):
+            with contextlib.suppress(InputError):
+                read(dressed, source="fuzz")
+
+
+@given(st.data())
+def test_no_mutated_list_breaks_the_reader(data) -> None:
+    der = bytearray(revoke("root", key(1), [1, 2]).der)
+    der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(InputError):
+        read_support(bytes(der), source="fuzz")
+
+
+def test_support_is_found_by_content(tmp_path) -> None:
+    certificate, listed = issue("root", key(1), "root", key(1)), revoke("root", key(1), [5])
+    (tmp_path / "a").write_bytes(certificate.der)
+    (tmp_path / "b").write_bytes(listed.der)
+    (tmp_path / "c").write_bytes(b"-----BEGIN X509 CRL-----\n" + base64.b64encode(listed.der) + b"\n-----END X509 CRL-----\n")
+    found = open_support([str(tmp_path / name) for name in "abc"])
+    assert (len(found.certificates), [each.serials for each in found.lists]) == (1, [{5}, {5}])
+
+
+def test_files_that_are_not_there_or_empty(tmp_path) -> None:
+    (tmp_path / "empty").touch()
+    for name in ("missing", "empty"):
+        with pytest.raises(UnreadableSource):
+            open_evidence([str(tmp_path / name)])
+
+
+def test_a_bad_block_is_named() -> None:
+    pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    with pytest.raises(MalformedEvidence, match="certificate 1 cannot be read"):
+        read_certificates(pem, source="x")
+
+
+def test_shipped_roots_are_pinned_self_signed_and_one_vendors_each() -> None:
+    anchors, others = shipped()
+    assert len(anchors) == len(FILES) == 6
+    assert all(len(anchor.vendors) == 1 and anchor.certificate.self_issued for anchor in anchors)
+    assert sorted(each.subject.split(",")[0] for each in others) == ["CN=SEV-Genoa", "CN=SEV-Milan", "CN=SEV-Turin", "CN=SEV-VLEK-Genoa", "CN=SEV-VLEK-Milan", "CN=SEV-VLEK-Turin"]
+    assert {vendor for anchor in anchors for vendor in anchor.vendors} == set(Vendor)
+    assert all(anchor.certificate.not_before <= AT <= anchor.certificate.not_after for anchor in anchors)
+
+
+def test_a_root_that_is_not_the_pinned_one_is_refused(monkeypatch) -> None:
+    monkeypatch.setitem(FILES, "amd-milan.pem", (Vendor.AMD, "00" * 32, "elsewhere"))
+    with pytest.raises(MalformedEvidence, match="not the pinned one"):
+        shipped()
+
+
+def test_keys_that_sign_no_result() -> None:
+    wrong = ec.generate_private_key(ec.SECP521R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(MalformedEvidence, match="P-256"):
+        read_key(wrong, source="k")
+    with pytest.raises(MalformedEvidence):
+        read_key(b"nothing", source="k")
