@@ -12,7 +12,40 @@ from simkit.errors import MalformedEvidence
 
 MOST_BYTES = 16 << 20
 """More than any evidence, collateral or manifest has; a CCEL log has 256 KiB."""
-Content = bytes | dict[str, Any] | list[Any]
+
+
+class Document(dict[str, Any]):
+    """A JSON object that keeps the text it was read from: signatures over JSON are made over the bytes as they were sent."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, members: dict[str, Any], text: str) -> None:
+        """`text` is the whole document, in UTF-8 the very bytes of the file."""
+        super().__init__(members)
+        self.text = text
+
+    def raw(self, name: str) -> bytes:
+        """The bytes of one member's value, cut out of the text; KeyError where there is none."""
+        space, decoder = re.compile(r"[ \t\r\n]*"), json.JSONDecoder()
+        at = self.text.index("{") + 1
+        while True:
+            key, at = decoder.raw_decode(self.text, _past(space, self.text, at))
+            start = _past(space, self.text, _past(space, self.text, at) + 1)
+            _, at = decoder.raw_decode(self.text, start)
+            if key == name:
+                return self.text[start:at].encode()
+            at = _past(space, self.text, at)
+            if self.text[at] != ",":
+                raise KeyError(name)
+            at += 1
+
+
+def _past(space: re.Pattern[str], text: str, at: int) -> int:
+    found = space.match(text, at)
+    return found.end() if found else at
+
+
+Content = bytes | Document | dict[str, Any] | list[Any]
 _HEX = re.compile(rb"\s*(?:0x)?(?:[0-9a-fA-F]{2}\s*)+\Z")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]+={0,2}\s*\Z")
 _SHORTEST = 64
@@ -58,11 +91,20 @@ def _inside(data: bytes, source: str) -> Content:
 
 def _json(data: bytes, source: str) -> Content:
     try:
-        value = json.loads(data, parse_constant=_refuse, parse_float=_refuse_float)
+        text = data.decode()
+        value = json.loads(text, parse_constant=_refuse, parse_float=_refuse_float, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise MalformedEvidence(f"JSON that cannot be read: {str(error)[:200] or 'nested too deeply'}", where=source) from None
     assert isinstance(value, (dict, list))
-    return value
+    return Document(value, text) if isinstance(value, dict) else value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are there once each: of two, every reader may take another one (RFC 8259 §4)."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object with one name twice")
+    return found
 
 
 def _refuse(name: str) -> None:
