@@ -23,7 +23,8 @@ def checks(certificate: Certificate, given: Given, policy: AppraisalPolicy) -> I
     """`format`, `chain`, `root`, `validity`, `revocation`, by the vendor whose chain gets furthest."""
     yield ok(CheckId.FORMAT, "a certificate of X.509")
     tried = [(path(certificate, given.certificates, given, vendor), vendor) for vendor in Vendor]
-    found, vendor = max(tried, key=lambda each: (each[0].anchor is not None, not each[0].gap, len(each[0].certificates)))
+    found, vendor = max(tried, key=lambda each: (each[0].anchor is not None, not each[0].gap, len(each[0].certificates),
+                                                 certificate.algorithm in each[1].algorithms))
     yield chain_check(found, given=bool(given.certificates))
     yield root_check(found, given, vendor)
     yield validity_check(found, given.at)

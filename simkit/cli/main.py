@@ -23,7 +23,7 @@ _COMMANDS = {
     "diff": "In what two hosts differ.",
     "solve": "A plan for a workload, or why there is none.",
     "verify": "Prove a policy over a host or plan, or refute it.",
-    "render": "A plan as QEMU, libvirt, Kata, CDI or script.",
+    "render": "A plan as QEMU, libvirt, Kata, CDI, Kubernetes, NCCL or script.",
     "record": "A host as a recorded node, for plans to be tried on.",
     "rehearse": "Try a plan on a real kernel, in an emulated copy of its node.",
     "apply": "Carry out a plan on a node, or leave it as it was.",
