@@ -22,7 +22,7 @@ def test_the_wheel_alone_tells_the_story(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(ROOT), cwd=tmp_path)
     (wheel,) = (tmp_path / "dist").glob("simkit_pcie-*.whl")
     members = set(zipfile.ZipFile(wheel).namelist())
-    for file in (ROOT / "models").rglob("*.yaml"):
+    for file in (*(ROOT / "models").rglob("*.yaml"), *(ROOT / "models" / "evidence").iterdir()):
         assert f"simkit/library/{file.relative_to(ROOT / 'models')}" in members
     assert "simkit/py.typed" in members
     assert "simkit/formats/schemas/host.json" in members

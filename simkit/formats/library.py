@@ -21,6 +21,13 @@ def shipped(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (folder() / kind).glob("*.yaml")))
 
 
+def sample(name: str) -> Path:
+    """A file of shipped evidence where there is one of this name and no file of the user's own, else the name as a path."""
+    path = Path(name)
+    inside = folder() / "evidence" / name
+    return inside if path.name == name and not path.exists() and inside.is_file() else path
+
+
 def find(kind: str, name: str) -> Path:
     """The file of a shipped thing, or of the user's own: a name without a folder that is shipped is the shipped one unless such a file exists.
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from simkit.errors import Fault, MalformedEvidence, UnreadableSource
 from simkit.formats.evidence.encoding import MOST_BYTES, Content, content
+from simkit.formats.library import sample
 from simkit.model.evidence.evidence import Binding, Evidence, Kind, Statement
 
 if TYPE_CHECKING:
@@ -149,13 +149,13 @@ def _bytes(source: str) -> bytes:
     if source == STDIN:
         data = sys.stdin.buffer.read(MOST_BYTES + 1)
     else:
-        path = Path(source)
         try:
-            if path.is_file() and path.stat().st_size > MOST_BYTES:
-                raise MalformedEvidence(f"more than {MOST_BYTES} bytes, which no evidence has", where=source)
-            data = path.read_bytes()
+            with sample(source).open("rb") as file:
+                data = file.read(MOST_BYTES + 1)
         except (OSError, ValueError) as error:
             raise UnreadableSource(f"cannot be opened: {getattr(error, 'strerror', None) or error}", where=source, remedy="give a file that exists") from None
+    if len(data) > MOST_BYTES:
+        raise MalformedEvidence(f"more than {MOST_BYTES} bytes, which no evidence has", where=source)
     if not data.strip():
         raise UnreadableSource("the file is empty", where=source, remedy="give the evidence itself")
     return data
