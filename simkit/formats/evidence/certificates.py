@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from simkit.errors import MalformedEvidence
+from simkit.formats.evidence import pck
+from simkit.formats.evidence.dice import OIDS, read_dice
 from simkit.formats.evidence.encoding import Content
 from simkit.model.evidence.certificate import Algorithm, Certificate, Extension, RevocationList
+from simkit.model.evidence.dice import Dice
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -61,7 +64,7 @@ def read_certificate(der: bytes, *, source: str, number: int = 1) -> Certificate
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Parsed a serial number which wasn't positive")  # AMD's VCEK and VLEK have serial number 0
-            return _certificate(x509.load_der_x509_certificate(der), der)
+            return _certificate(x509.load_der_x509_certificate(der), der, source)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise MalformedEvidence(f"certificate {number} cannot be read: {error}", where=source, remedy="give PEM or DER as the issuer sent it") from None
 
@@ -83,24 +86,36 @@ def read_list(der: bytes, *, source: str) -> RevocationList:
         raise MalformedEvidence(f"the revocation list cannot be read: {error}", where=source, remedy="give DER or PEM as the issuer sent it") from None
 
 
-def _certificate(parsed: x509.Certificate, der: bytes) -> Certificate:
+def _certificate(parsed: x509.Certificate, der: bytes, source: str) -> Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    basic = usage = None
+    basic = usage = sgx = dice = None
     extensions = []
     for each in parsed.extensions:
         if isinstance(each.value, x509.BasicConstraints):
             basic = each.value
         elif isinstance(each.value, x509.KeyUsage):
             usage = each.value
+        elif each.oid.dotted_string == pck.OID:
+            sgx = pck.read_pck_extension(each.value.public_bytes(), source=source)
         extensions.append(Extension(each.oid.dotted_string, each.critical, each.value.public_bytes()))
+        if each.oid.dotted_string in OIDS:
+            dice = _dice(extensions[-1].value)
     return Certificate(
         der=der, subject=parsed.subject.rfc4514_string(), issuer=parsed.issuer.rfc4514_string(), subject_name=parsed.subject.public_bytes(),
         issuer_name=parsed.issuer.public_bytes(), serial=parsed.serial_number, not_before=parsed.not_valid_before_utc, not_after=parsed.not_valid_after_utc,
         public_key=parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), signed=parsed.tbs_certificate_bytes,
         signature=parsed.signature, algorithm=_algorithm(parsed), ca=basic is not None and basic.ca, path_length=basic.path_length if basic else None,
-        may_sign_certificates=usage is None or usage.key_cert_sign, may_sign_lists=usage is None or usage.crl_sign, extensions=tuple(extensions))
+        may_sign_certificates=usage is None or usage.key_cert_sign, may_sign_lists=usage is None or usage.crl_sign, extensions=tuple(extensions), sgx=sgx,
+        dice=dice)
+
+
+def _dice(value: bytes) -> Dice | None:
+    try:
+        return read_dice(value)
+    except MalformedEvidence:
+        return None
 
 
 def _algorithm(parsed: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList) -> Algorithm:

@@ -1,21 +1,107 @@
-"""nvidia: being written."""
+"""GPU and NVSwitch evidence in the forms in which it is stored and sent.
+
+A bare report (bytes or hex, certificates come beside it); a list of {arch, certificate, evidence, nonce} as NVIDIA's library and nvtrust write
+it (attestation-sdk@73c032e:nv-attestation-sdk-cpp/src/gpu/evidence.cpp, `to_json`); the same under `device_evidence_list` as Trustee carries it
+(trustee@78962cd:deps/verifier/src/nvidia/mod.rs, which also takes hex in `evidence`), or under `evidence_list` with one nonce and arch for all
+as NVIDIA's remote service is asked.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import Any
 
 from simkit.errors import MalformedEvidence
+from simkit.formats.evidence.certificates import read_certificates
+from simkit.formats.evidence.encoding import Content, unbase64
+from simkit.formats.evidence.nvidia_fields import device_of, facts_of, named
+from simkit.formats.evidence.spdm import looks_like, read_exchange
+from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.nvidia import NvidiaClaim, NvidiaEvidence, SpdmReport
 
-if TYPE_CHECKING:
-    from simkit.formats.evidence.encoding import Content
-    from simkit.model.evidence.evidence import Statement
+MOST_DEVICES = 256
+"""More devices than any one machine has."""
+_LISTS = ("device_evidence_list", "evidence_list")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
+_REMEDY = "give the list that NVIDIA's library writes: objects with `evidence` and `certificate`"
 
 
-def recognise(content: Content) -> bool:  # noqa: ARG001 (being written)
-    """Nothing yet."""
-    return False
+def recognise(content: Content) -> bool:
+    """Whether bytes begin as an SPDM exchange, or JSON holds entries with `evidence` beside `certificate` or `arch`."""
+    if isinstance(content, bytes):
+        return looks_like(content)
+    if isinstance(content, dict):
+        return any(isinstance(content.get(name), list) for name in _LISTS) or _is_entry(content)
+    return any(_is_entry(each) for each in content[:MOST_DEVICES])
 
 
-def read(content: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:  # noqa: ARG001 (being written)
-    """Nothing yet."""
-    raise MalformedEvidence("not read yet", where=source)
+def read(content: Content, *, source: str) -> tuple[tuple[NvidiaEvidence, ...], tuple[str, ...]]:
+    """The devices in order.
+
+    Raises:
+        MalformedEvidence: a report, a certificate or the JSON around them cannot be read.
+    """
+    if isinstance(content, bytes):
+        found: tuple[NvidiaEvidence, ...] = (_device(content, (), NvidiaClaim(), source),)
+    else:
+        outer: dict[str, Any] = content if isinstance(content, dict) else {}
+        name = next((each for each in _LISTS if each in outer), "")
+        entries: Any = outer[name] if name else [outer] if outer else content
+        if not isinstance(entries, list) or not 0 < len(entries) <= MOST_DEVICES:
+            raise MalformedEvidence(f"a list of 1 to {MOST_DEVICES} devices is expected", where=source, remedy=_REMEDY)
+        shared = outer if name else {}
+        found = tuple(_entry(each, shared, f"{source}#{number}") for number, each in enumerate(entries))
+    return found, tuple(_notes(found))
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and "evidence" in value and ("certificate" in value or "arch" in value)
+
+
+def _entry(value: Any, shared: dict[str, Any], source: str) -> NvidiaEvidence:
+    if not isinstance(value, dict):
+        raise MalformedEvidence(f"a {type(value).__name__}, where a device's evidence is expected", where=source, remedy=_REMEDY)
+    entry: dict[str, Any] = {name: shared[name] for name in ("arch", "nonce") if name in shared} | value
+    evidence, chain, nonce = (_text(entry, name, source) for name in ("evidence", "certificate", "nonce"))
+    if not evidence:
+        raise MalformedEvidence("no `evidence`", where=source, remedy=_REMEDY)
+    if nonce and not _HEX.match(nonce):
+        raise MalformedEvidence(f"the nonce {nonce[:40]!r} is not hex", where=source, remedy=_REMEDY)
+    claim = NvidiaClaim(_text(entry, "arch", source), bytes.fromhex(nonce) if nonce else None, _text(entry, "driver_version", source),
+                        _text(entry, "vbios_version", source))
+    return _device(bytes.fromhex(evidence) if _HEX.match(evidence) else unbase64(evidence, source=source), _chain(chain, source), claim, source)
+
+
+def _text(entry: dict[str, Any], name: str, source: str) -> str:
+    value = entry.get(name, "")
+    if not isinstance(value, str) or not value.isascii():
+        raise MalformedEvidence(f"`{name}` is a {type(value).__name__}, where ASCII text is expected", where=source, remedy=_REMEDY)
+    return value.strip()
+
+
+def _chain(text: str, source: str) -> tuple[Certificate, ...]:
+    """Certificates from PEM, plain or in base64."""
+    if not text:
+        return ()
+    return read_certificates(text.encode() if text.startswith("-----BEGIN") else unbase64(text, source=source), source=source)
+
+
+def _device(data: bytes, certificates: tuple[Certificate, ...], claim: NvidiaClaim, source: str) -> NvidiaEvidence:
+    exchange = read_exchange(data, source=source)
+    fields = dict(exchange.fields)
+    device = device_of(fields, source=source)
+    report = SpdmReport(exchange.signed, exchange.signature, exchange.nonce, exchange.slot, exchange.responder_nonce, exchange.blocks,
+                        named(device, fields), exchange.trailing)
+    return NvidiaEvidence(device, report, facts_of(device, fields, source=source), certificates, claim)
+
+
+def _notes(found: tuple[NvidiaEvidence, ...]) -> list[str]:
+    notes = []
+    for number, each in enumerate(found):
+        which = f"device {number}: " if len(found) > 1 else ""
+        if each.report.trailing:
+            notes.append(f"{which}{len(each.report.trailing)} byte(s) after the signature ({each.report.trailing[:8].hex()}), which nobody vouches for")
+        unknown = [field.name for field in each.report.opaque if field.name.startswith("opaque_") and field.name != "opaque_data_version"]
+        if unknown:
+            notes.append(f"{which}fields that nobody named: {', '.join(unknown)}")
+    return notes

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from simkit.model.evidence.dice import Dice
+from simkit.model.evidence.pck import PckExtension
+
 
 class Algorithm(StrEnum):
     """The signature algorithms that vendors of evidence use; nothing else is ever accepted."""
@@ -31,6 +34,8 @@ class Certificate:
     """One certificate; `signed` is its TBSCertificate, `public_key` its SubjectPublicKeyInfo, both DER as they stand in the file.
 
     `algorithm` is what the signature claims to be: a verifier pins what it accepts. Times are UTC, both ends inclusive (RFC 5280 §4.1.2.5).
+    `dice` is None where no extension of DICE is there, or where it could not be read.
+    `sgx` is there for Intel's PCK certificates.
     """
 
     der: bytes = field(repr=False)
@@ -50,6 +55,8 @@ class Certificate:
     may_sign_certificates: bool
     may_sign_lists: bool
     extensions: tuple[Extension, ...] = field(repr=False)
+    sgx: PckExtension | None = field(repr=False, default=None)
+    dice: Dice | None = field(repr=False, default=None)
 
     @property
     def fingerprint(self) -> str:
