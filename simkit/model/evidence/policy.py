@@ -28,11 +28,12 @@ class SnpPolicy:
 class TdxPolicy:
     """What is asked of TDX (and SGX) quotes; TCB statuses and advisories in Intel's own words.
 
-    Of `tcb_statuses`, those other than UpToDate leave a residual risk, which is told.
+    Of `tcb_statuses`, those other than UpToDate leave a residual risk, which is told. So does a service TD (for migration) where it is allowed.
     """
 
     allow_debug: bool = False
     require_sept_ve_disable: bool = False
+    allow_service_td: bool = True
     tcb_statuses: frozenset[str] = frozenset({"UpToDate", "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"})
     refused_advisories: frozenset[str] = frozenset()
 
