@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import MalformedEvidence
 from simkit.formats.evidence import pck
-from simkit.formats.evidence import pck
 from simkit.formats.evidence.dice import OIDS, read_dice
 from simkit.formats.evidence.encoding import Content
 from simkit.model.evidence.certificate import Algorithm, Certificate, Extension, RevocationList
@@ -98,8 +97,6 @@ def _certificate(parsed: x509.Certificate, der: bytes, source: str) -> Certifica
             basic = each.value
         elif isinstance(each.value, x509.KeyUsage):
             usage = each.value
-        elif each.oid.dotted_string == pck.OID:
-            sgx = pck.read_pck_extension(each.value.public_bytes(), source=source)
         elif each.oid.dotted_string == pck.OID:
             sgx = pck.read_pck_extension(each.value.public_bytes(), source=source)
         extensions.append(Extension(each.oid.dotted_string, each.critical, each.value.public_bytes()))

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from simkit.model.evidence.pck import PckExtension
-
 from simkit.model.evidence.dice import Dice
 from simkit.model.evidence.pck import PckExtension
 
@@ -57,7 +55,6 @@ class Certificate:
     may_sign_certificates: bool
     may_sign_lists: bool
     extensions: tuple[Extension, ...] = field(repr=False)
-    sgx: PckExtension | None = field(repr=False, default=None)
     sgx: PckExtension | None = field(repr=False, default=None)
     dice: Dice | None = field(repr=False, default=None)
 
