@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from simkit.errors import MalformedEvidence
+from simkit.formats.evidence.der import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, elements, inside
 from simkit.model.evidence.pck import PckExtension
 
 OID = "1.2.840.113741.1.13.1"
 _PREFIX = bytes.fromhex("2a864886f84d010d01")
 """The same, as the content of an OBJECT IDENTIFIER."""
-_BOOLEAN, _INTEGER, _OCTETS, _OBJECT, _ENUMERATED, _SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x0A, 0x30
+_BOOLEAN, _ENUMERATED = 0x01, 0x0A
 Field = tuple[int, bytes]
 
 
@@ -21,9 +22,9 @@ def read_pck_extension(der: bytes, *, source: str) -> PckExtension:
         MalformedEvidence: it is no DER, or a field is missing, there twice, of another type or of another length.
     """
     try:
-        fields = _fields(_only(der))
-        tcb = _fields(_value(fields[2], _SEQUENCE))
-        configuration = _fields(_value(fields[7], _SEQUENCE)) if 7 in fields else {}
+        fields = _fields(inside(der, SEQUENCE), _PREFIX)
+        tcb = _fields(elements(_value(fields[2], SEQUENCE)), _PREFIX + b"\2")
+        configuration = _fields(elements(_value(fields[7], SEQUENCE)), _PREFIX + b"\7") if 7 in fields else {}
         return PckExtension(
             ppid=_octets(fields[1], 16), components=tuple(_integer(tcb[number], 1) for number in range(1, 17)), pce_svn=_integer(tcb[17], 2),
             cpu_svn=_octets(tcb[18], 16), pce_id=_octets(fields[3], 2), fmspc=_octets(fields[4], 6), sgx_type=_integer(fields[5], 1, _ENUMERATED),
@@ -35,49 +36,18 @@ def read_pck_extension(der: bytes, *, source: str) -> PckExtension:
         raise MalformedEvidence(f"the SGX extension: {error}", where=source) from None
 
 
-def _fields(content: bytes) -> dict[int, Field]:
-    """The last arc of each identifier in a sequence of pairs, with tag and content of its value."""
+def _fields(pairs: Iterable[Field], prefix: bytes) -> dict[int, Field]:
+    """The arc below `prefix` of each identifier in a sequence of pairs, with tag and content of its value."""
     found: dict[int, Field] = {}
-    for pair in _elements(content):
-        parts = list(_elements(_value(pair, _SEQUENCE)))
+    for pair in pairs:
+        parts = elements(_value(pair, SEQUENCE))
         if len(parts) != 2:
             raise ValueError("an entry that is not an identifier and a value")
-        name = _value(parts[0], _OBJECT)
-        if not name.startswith(_PREFIX) or name[-1] in found:
-            raise ValueError(f"the identifier {name.hex()} is not Intel's, or there twice")
+        name = _value(parts[0], OBJECT_IDENTIFIER)
+        if name[:-1] != prefix or name[-1] in found:
+            raise ValueError(f"the identifier {name.hex()} is not one of {prefix.hex()}, or there twice")
         found[name[-1]] = parts[1]
     return found
-
-
-def _elements(data: bytes) -> Iterator[Field]:
-    """Tag and content of each element, definite lengths in their shortest form (X.690 §10.1)."""
-    at = 0
-    while at < len(data):
-        tag, length, at = data[at], *_length(data, at + 1)
-        if len(data) - at < length:
-            raise ValueError("DER that is cut off")
-        yield tag, data[at : at + length]
-        at += length
-
-
-def _length(data: bytes, at: int) -> tuple[int, int]:
-    if at >= len(data):
-        raise ValueError("DER that is cut off")
-    first = data[at]
-    if first < 0x80:
-        return first, at + 1
-    octets = data[at + 1 : at + 1 + (first & 0x7F)]
-    length = int.from_bytes(octets, "big")
-    if not 1 <= len(octets) == first & 0x7F <= 3 or length < 0x80 or octets[0] == 0:
-        raise ValueError("DER with a length that is not in its shortest form")
-    return length, at + 1 + len(octets)
-
-
-def _only(der: bytes) -> bytes:
-    elements = list(_elements(der))
-    if len(elements) != 1:
-        raise ValueError(f"{len(elements)} elements, where it is one sequence")
-    return _value(elements[0], _SEQUENCE)
 
 
 def _value(field: Field, tag: int) -> bytes:
@@ -87,13 +57,13 @@ def _value(field: Field, tag: int) -> bytes:
 
 
 def _octets(field: Field, size: int) -> bytes:
-    value = _value(field, _OCTETS)
+    value = _value(field, OCTET_STRING)
     if len(value) != size:
         raise ValueError(f"{len(value)} octets, where the field has {size}")
     return value
 
 
-def _integer(field: Field, size: int, tag: int = _INTEGER) -> int:
+def _integer(field: Field, size: int, tag: int = INTEGER) -> int:
     """A number of at most `size` bytes, never negative."""
     value = _value(field, tag)
     number = int.from_bytes(value, "big", signed=True)
