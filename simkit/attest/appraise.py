@@ -33,7 +33,7 @@ def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT
         devices.append(name(statement))
         expected = session.expected(statement, evidence.binding, given)
         checks += [replace(check, device=number) for check in rules(statement, expected, policy)]
-    checks += together(evidence.statements, devices)
+    checks += together(evidence.statements, devices, given)
     checks += session.checks(evidence.binding, given)
     kind = devices[0].kind if len(devices) == 1 else _kind(devices)
     decided, because, residual = verdict(devices, checks, policy)

@@ -34,12 +34,12 @@ def path(leaf: Certificate, pool: Sequence[Certificate], given: Given, vendor: V
         anchor = anchors.get(last.public_key)
         if anchor is not None and anchor.certificate.subject_name == last.subject_name:
             return Path(tuple(links), anchor=anchor)
-        if last.self_issued and _signed_by(last, last, vendor):
+        if last.self_issued and _signed_by(last, last, vendor, given):
             return Path(tuple(links))
         if len(links) == LONGEST:
             return Path(tuple(links), f"no root within {LONGEST} certificates")
         named = [each for each in candidates if each.subject_name == last.issuer_name and each not in links]
-        above = next((each for each in named if _signed_by(last, each, vendor)), None)
+        above = next((each for each in named if _signed_by(last, each, vendor, given)), None)
         if above is None:
             return Path(tuple(links), _gap(last, named, vendor))
         fault = _not_an_issuer(above, len(links) - 1)
@@ -122,8 +122,11 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _signed_by(subject: Certificate, issuer: Certificate, vendor: Vendor) -> bool:
-    return subject.algorithm in vendor.algorithms and verifies(subject.algorithm, issuer.public_key, subject.signature, subject.signed)
+def _signed_by(subject: Certificate, issuer: Certificate, vendor: Vendor, given: Given) -> bool:
+    link = (subject.der, issuer.public_key, vendor)
+    if link not in given.links:
+        given.links[link] = subject.algorithm in vendor.algorithms and verifies(subject.algorithm, issuer.public_key, subject.signature, subject.signed)
+    return given.links[link]
 
 
 def _not_an_issuer(issuer: Certificate, below: int) -> str:

@@ -61,7 +61,9 @@ def _is_entry(value: Any) -> bool:
 def _entry(value: Any, shared: dict[str, Any], source: str) -> NvidiaEvidence:
     if not isinstance(value, dict):
         raise MalformedEvidence(f"a {type(value).__name__}, where a device's evidence is expected", where=source, remedy=_REMEDY)
-    entry: dict[str, Any] = {name: shared[name] for name in ("arch", "nonce") if name in shared} | value
+    entry: dict[str, Any] = dict(value)
+    for name in ("arch", "nonce"):
+        entry.setdefault(name, shared.get(name, ""))
     evidence, chain, nonce = (_text(entry, name, source) for name in ("evidence", "certificate", "nonce"))
     if not evidence:
         raise MalformedEvidence("no `evidence`", where=source, remedy=_REMEDY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -49,7 +49,8 @@ class Given:
     """The inputs of one appraisal. `at` is the time (UTC) at which everything must be valid; no clock is read.
 
     `certificates` may hold the links of any chain in any order; `anchors` alone are trusted. `nonce` and `report_data` are what the
-    relying party expects, None where it said nothing.
+    relying party expects, None where it said nothing. `links` is this appraisal's memory of which certificate (its DER) was found to be signed
+    by which key for a vendor, so that an intermediate that many devices share is verified once.
     """
 
     at: datetime
@@ -62,6 +63,7 @@ class Given:
     event_logs: tuple[EventLog, ...] = ()
     nonce: bytes | None = None
     report_data: bytes | None = None
+    links: dict[tuple[bytes, bytes, Vendor], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def roots(self, vendor: Vendor) -> Iterable[Anchor]:
         """The anchors that may vouch for `vendor`."""
