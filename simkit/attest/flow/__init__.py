@@ -1,0 +1,1 @@
+"""The flow of attestation as tables: parties, states of devices, rules, checks, adversaries and properties."""

@@ -1,0 +1,31 @@
+"""A run of a protocol as data: who tells whom what, in order, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of a table carried out: `rule` is the row's name, `bound` its variables with their values, `says` the sentence with these put in."""
+
+    rule: str
+    bound: tuple[tuple[str, str], ...]
+    sender: str
+    receiver: str
+    says: str
+    by_adversary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Steps in order. `outcome` is a sentence: the property that is violated in the end, or that the run is complete."""
+
+    title: str
+    steps: tuple[Step, ...]
+    outcome: str
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Everybody who sends or receives, in order of appearance."""
+        return tuple(dict.fromkeys(party for step in self.steps for party in (step.sender, step.receiver)))

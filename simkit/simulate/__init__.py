@@ -1,0 +1,1 @@
+"""What becomes of it: runs of models over time, exhaustively or drawn."""

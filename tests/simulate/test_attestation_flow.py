@@ -1,0 +1,185 @@
+"""Every row of the adversary table is what it says: stopped by its check and by that check only, or getting through, with a run that replays."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from simkit.attest.flow.adversaries import ADVERSARIES
+from simkit.attest.flow.handshake import handshake
+from simkit.attest.flow.parties import Level
+from simkit.attest.flow.rule import Property
+from simkit.attest.flow.switches import FEATURES
+from simkit.simulate.attestation.compile import compiled
+from simkit.simulate.attestation.flow import Flow, Outcome, Placement, Setting, pairs
+from simkit.simulate.attestation.replay import DoesNotReplay, replay, violated
+from simkit.simulate.attestation.search import explore, sequence
+from tests.simulate.naive import naive
+
+BY_NAME = {adversary.name: adversary for adversary in ADVERSARIES}
+ALL_ON = Flow()
+
+
+def without(*checks: str) -> Flow:
+    return Flow(Setting(without=frozenset(checks)))
+
+
+def having(*features: str) -> Flow:
+    return Flow(Setting(having=frozenset(features)))
+
+
+def replays(flow: Flow, adversary, property_: Property) -> bool:
+    """The run that shows a violation, carried out by the table's words alone, ends in one."""
+    run = flow.attack([adversary], property_)
+    facts = replay(flow.setting.table, flow.setting.on, frozenset(adversary.can), run)
+    return property_.value in violated(flow.setting.table, facts)
+
+
+def test_the_network_alone_brings_nothing_about_and_the_flow_completes() -> None:
+    found = ALL_ON.search(reduce=False)
+    assert (found.states, found.transitions, found.violated, found.complete, found.whole) == (84, 607, (), True, True)
+
+
+@pytest.mark.parametrize("adversary", [each for each in ADVERSARIES if each.stops], ids=lambda each: each.name)
+def test_a_row_is_stopped_by_its_check_and_gets_through_without_it(adversary) -> None:
+    judged = ALL_ON.judge(adversary)
+    assert judged.outcome is Outcome.STOPPED
+    assert judged.found.violated == ()
+    assert judged.found.complete, "nothing gets through because nothing goes through"
+    assert judged.unchecked.violated == adversary.breaks
+    open_ = without(adversary.stops)
+    assert all(replays(open_, adversary, each) for each in adversary.breaks)
+
+
+@pytest.mark.parametrize("adversary", [each for each in ADVERSARIES if not each.stops and each.in_scope], ids=lambda each: each.name)
+def test_a_residual_row_gets_through_and_is_closed_by_what_it_names(adversary) -> None:
+    assert ALL_ON.judge(adversary).outcome is Outcome.RESIDUAL
+    assert ALL_ON.search(adversary).violated == adversary.breaks
+    assert all(replays(ALL_ON, adversary, each) for each in adversary.breaks)
+    for feature in FEATURES:
+        closed = having(feature).search(adversary)
+        assert (closed.violated == ()) == (feature == adversary.closes), feature
+        assert closed.complete
+
+
+def test_what_is_out_of_scope_is_one_row_and_breaks_nothing() -> None:
+    (row,) = [each for each in ADVERSARIES if not each.in_scope]
+    assert row.name == "denial-of-service"
+    assert ALL_ON.judge(row).outcome is Outcome.OUT_OF_SCOPE
+
+
+def test_how_many_rows_are_what() -> None:
+    rows = ALL_ON.alone()
+    assert Counter(row.outcome for row in rows) == {Outcome.STOPPED: 62, Outcome.RESIDUAL: 10, Outcome.OUT_OF_SCOPE: 1}
+    assert Counter(row.adversary.level for row in rows) == {Level.POD: 55, Level.NODE: 7, Level.CONTROL_PLANE: 11}
+
+
+def test_all_pairs_are_searched_and_none_does_what_its_rows_do_not() -> None:
+    begin = time.perf_counter()
+    found = pairs(ALL_ON)
+    assert (found.searched, found.through, found.emergent, found.whole) == (73 * 72 // 2, 675, (), True)
+    assert time.perf_counter() - begin < 60
+
+
+def test_a_pair_can_do_what_neither_does_alone() -> None:
+    """A lower policy releases nothing by itself, a debugged guest is refused; together they get through where nobody compares the policy's digest."""
+    lower = replace(BY_NAME["lowered-policy"], can=("lowered-policy",))
+    debug = BY_NAME["debug-guest"]
+    flow = without("policy_digest")
+    assert flow.search(lower).violated == flow.search(debug).violated == ()
+    assert flow.search(lower, debug).violated == (Property.SECRECY,)
+    assert ALL_ON.search(lower, debug).violated == ()
+
+
+@pytest.mark.parametrize(("name", "off", "on"), [
+    ("debug-guest", (), ()), ("swap-gpu", ("reattest",), ()), ("relay-gpu", (), ()), ("relay-gpu", (), ("tdisp",)), ("repeated-challenge", ("nonce_once",), ()),
+    ("replay", ("nonce",), ()), ("devtools-gpu", ("attributes",), ()), ("chip-key", (), ()), ("acs-cleared", ("isolation_drift",), ("tdisp",)),
+    ("status-ignored", ("ear_status",), ()), ("kept-token", ("token_expiry",), ()),
+])
+def test_the_search_agrees_with_one_that_shares_nothing_with_it(name, off, on) -> None:
+    adversary = BY_NAME[name]
+    flow = Flow(Setting(without=frozenset(off), having=frozenset(on)))
+    expected = naive(flow.setting.table, flow.setting.on, set(adversary.can))
+    every_order = flow.search(adversary, reduce=False)
+    assert (every_order.states, [each.value for each in every_order.violated]) == expected
+    assert flow.search(adversary).violated == every_order.violated
+
+
+def test_carrying_out_at_once_what_takes_nothing_away_changes_no_answer() -> None:
+    for adversary in ADVERSARIES:
+        for flow in (ALL_ON, without(adversary.stops) if adversary.stops else having("tdisp")):
+            quick, slow = flow.search(adversary), flow.search(adversary, reduce=False)
+            assert (quick.violated, quick.complete) == (slow.violated, slow.complete), adversary.name
+            assert quick.states <= slow.states
+
+
+def test_a_search_that_is_cut_short_says_so_and_is_no_pass() -> None:
+    found = explore(ALL_ON.compiled(), frozenset(), reduce=False, limit=10)
+    assert not found.whole
+    assert found.states < 84
+
+
+def test_the_same_run_every_time() -> None:
+    first, second = (without("reattest").attack([BY_NAME["swap-gpu"]]) for _ in range(2))
+    assert first == second
+    assert first.outcome == "P1 violated: the adversary knows the workload-key"
+
+
+def test_what_does_not_replay_is_told_with_its_step() -> None:
+    flow, adversary = without("reattest"), BY_NAME["swap-gpu"]
+    run = flow.attack([adversary])
+    can = frozenset(adversary.can)
+    for index in range(len(run.steps)):
+        cut = replace(run, steps=run.steps[:index] + run.steps[index + 1 :])
+        try:
+            facts = replay(flow.setting.table, flow.setting.on, can, cut)
+        except DoesNotReplay:
+            continue
+        assert Property.SECRECY.value not in violated(flow.setting.table, facts), "a step could be left out: the run is not the shortest"
+    with pytest.raises(DoesNotReplay, match="cannot do this"):
+        replay(flow.setting.table, flow.setting.on, frozenset(), run)
+    with pytest.raises(DoesNotReplay, match="does not exist with these checks"):
+        replay(flow.setting.table, ALL_ON.setting.on, can, run)
+    first = run.steps[0]
+    with pytest.raises(DoesNotReplay, match="no such rule"):
+        replay(flow.setting.table, flow.setting.on, can, replace(run, steps=(replace(first, rule="nothing"),)))
+    with pytest.raises(DoesNotReplay, match="value that the table does not give"):
+        replay(flow.setting.table, flow.setting.on, can, replace(run, steps=(replace(first, bound=(("s", "s1"), ("n", "n2"))),)))
+
+
+def test_lowes_attack_is_found_and_his_repair_holds() -> None:
+    """Lowe 1995, figure 1: A runs with I, and I runs with B as A."""
+    table = compiled(handshake(repaired=False), frozenset())
+    broken = explore(table)
+    assert (broken.states, broken.violated, broken.complete) == (12, (Property.SECRECY, Property.AGREEMENT), True)
+    run = sequence(table, broken.runs[Property.AGREEMENT], "Lowe")
+    sent = [(step.sender, step.receiver, step.says) for step in run.steps if step.sender != step.receiver]
+    assert sent == [
+        ("A", "I", "{na, A} for I"), ("I", "B", "{na, A} for B"), ("B", "A", "{na, nb} for A"), ("A", "I", "{nb} for I"), ("I", "B", "{nb} for B"),
+    ]
+    assert violated(handshake(repaired=False), replay(handshake(repaired=False), frozenset(), frozenset(), run)) == ("P1", "P2")
+    mended = explore(compiled(handshake(repaired=True), frozenset()))
+    assert (mended.states, mended.violated, mended.complete, mended.whole) == (12, (), True, True)
+
+
+def test_a_shared_challenge_binds_gpu_to_cpu_except_where_it_is_relayed() -> None:
+    """Foreign and copied evidence is refused; the live relay is found, over an emulated GPU; with TDISP it is gone."""
+    for name in ("recorded-gpu", "one-as-eight", "cdi-file"):
+        assert ALL_ON.search(BY_NAME[name]).violated == ()
+    relayed = ALL_ON.attack([BY_NAME["relay-gpu"]], Property.BINDING)
+    assert [step.rule for step in relayed.steps if step.by_adversary] == ["swap", "relay"]
+    assert relayed.steps[-1].receiver == "toy"
+    assert having("tdisp").search(BY_NAME["relay-gpu"], reduce=False).violated == ()
+
+
+def test_nested_no_evidence_reaches_the_chip_and_beside_it_does() -> None:
+    lie = BY_NAME["nested-lie"]
+    nested = Flow(Setting(placement=Placement.NESTED))
+    assert (nested.search().complete, nested.search(lie).violated) == (False, ())
+    believed = Flow(Setting(without=frozenset({"root"}), placement=Placement.NESTED))
+    assert (believed.search().complete, believed.search(lie).violated) == (True, (Property.SECRECY, Property.AGREEMENT))
+    assert replays(believed, lie, Property.SECRECY)
+    beside = Flow(Setting(placement=Placement.BESIDE))
+    assert (beside.search().complete, beside.search(lie).violated) == (True, ())
+    assert [row.outcome for row in beside.alone()] == [row.outcome for row in ALL_ON.alone()]
