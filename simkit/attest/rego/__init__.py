@@ -1,0 +1,1 @@
+"""Policies in Rego, evaluated by a real engine in a process of its own, within limits."""

@@ -1,0 +1,85 @@
+"""Policies in a process of their own: what they say, and that hostile ones end."""
+
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from simkit.attest.rego.engine import Answer, Limits, RefusedPolicy, World, evaluate
+from simkit.errors import SimkitError
+
+EMPTY = World({}, {}, {})
+HEAD = "package policy\nimport rego.v1\n"
+
+
+def ask(policy: str, world: World = EMPTY, **limits: float) -> Answer:
+    return evaluate(policy, "data.policy.allow", [world], source="p.rego", limits=Limits(**limits)).each[0]  # type: ignore[arg-type]
+
+
+def test_values_false_and_undefined_are_told_apart() -> None:
+    assert ask(HEAD + "allow := true") == Answer(defined=True, value=True)
+    assert ask(HEAD + "default allow := false") == Answer(defined=True, value=False)
+    assert ask(HEAD + "other := 1") == Answer(defined=False)
+    assert ask("package elsewhere\nallow := true") == Answer(defined=False)
+    assert ask(HEAD + "allow := true\nallow := false").error
+    assert ask(HEAD + "allow := numbers.range(1, 500)").value == ["list"], "what no rule that is asked for can be is named, not carried"
+
+
+def test_input_data_and_reference_values_reach_the_policy() -> None:
+    policy = HEAD + 'allow if { input.a == data.b; input.a in query_reference_value("known") }'
+    world = World({"a": 1}, {"b": 1}, {"known": [1]})
+    assert ask(policy, world).value is True
+    assert not ask(policy, World({"a": 2}, {"b": 1}, {"known": [1]})).defined
+    assert not ask(policy, World({"a": 1}, {"b": 1}, {})).defined
+    assert ask(HEAD + 'allow if query_reference_value("unknown") == null').value is True, "as RVPS answers (broker.rs)"
+
+
+def test_worlds_do_not_leak_into_each_other() -> None:
+    worlds = [World({"n": number}, {"m": number % 2}, {}) for number in range(40)]
+    answers = evaluate(HEAD + "allow := [input.n, data.m][input.n % 2]", "data.policy.allow", worlds, source="p").each
+    assert [answer.value for answer in answers] == [number if number % 2 == 0 else number % 2 for number in range(40)]
+
+
+@pytest.mark.parametrize(("body", "why"), [
+    ("allow if count([x | some x in numbers.range(1, 100000000)]) > 3", "more than 128 MiB"),
+    ("allow := " + "[" * 20000 + "]" * 20000, "broke off"),
+    ("allow if {", "this is unclosed"),
+    ("allow := ", "not Rego that loads"),
+])
+def test_policies_that_break_the_limits_or_the_language_are_refused_in_a_sentence(body: str, why: str) -> None:
+    with pytest.raises(RefusedPolicy, match=why):
+        ask(HEAD + body, memory_bytes=128 << 20)
+
+
+def test_a_policy_that_takes_too_long_is_ended() -> None:
+    slow = HEAD + "a := numbers.range(1, 600)\nallow if { some x in a; some y in a; some z in a; x + y + z == 1 }"
+    began = time.monotonic()
+    with pytest.raises(RefusedPolicy, match=r"more than 1 s of a processor|more than \d+ MiB"):
+        evaluate(slow, "data.policy.allow", [EMPTY] * 200, source="p", limits=Limits(cpu_s=1))
+    assert time.monotonic() - began < 20
+    with pytest.raises(RefusedPolicy, match=r"within 0\.2 s"):
+        evaluate(slow, "data.policy.allow", [EMPTY] * 200, source="p", limits=Limits(wall_s=0.2))
+
+
+def test_a_policy_sees_nothing_of_the_process_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMKIT_TEST_SECRET", "hidden")
+    assert not ask(HEAD + "allow if opa.runtime().env.SIMKIT_TEST_SECRET").defined
+    assert not ask(HEAD + 'allow if http.send({"method": "get", "url": "http://127.0.0.1:9"})').value
+
+
+def test_an_oversized_policy_is_refused_unread() -> None:
+    with pytest.raises(RefusedPolicy, match="1048576"):
+        ask("#" * (1 << 20) + "\n")
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
+@example("\x00")
+@example("\ud800")
+@example('allow := "\\ud800"')
+@settings(max_examples=15, deadline=None)
+def test_no_text_breaks_the_engine_other_than_in_a_sentence(text: str) -> None:
+    try:
+        ask(HEAD + text)
+    except SimkitError as error:
+        assert "p.rego" in str(error)
