@@ -4,6 +4,7 @@
     snp: {measurement: [803f69…], host_data: 2a4c…}      # one value, or alternatives
     guests:                                              # what holds for one guest only: all of it, or it is another guest
       pod-a: {snp: {measurement: fdee47…}}
+    unknown: {tdx.rtmr0: "depends on …"}                 # what nobody could tell beforehand, and why; of a guest likewise. It is told, and not compared
 
 RVPS (confidential-containers/trustee@78962cd: rvps/src/reference_value.rs, rvps/src/lib.rs `Message`, rvps/src/extractors/sample): a list of
 {name, value, expiration}, such objects under their names, a mapping of names to lists, or a message of type `sample` with that as base64.
@@ -90,26 +91,43 @@ def _native(node: Mapping, context: Context) -> ReferenceValues:
     found: list[ReferenceValue] = []
     for block in _BLOCKS:
         found += fields.take(block, _block(block, ""), ())
-    found += fields.take("guests", _guests, ())
+    of_guests, unknown = fields.take("guests", _guests, ((), ()))
+    found += of_guests
+    unknown += fields.take("unknown", _unknown, ())
     fields.done()
     if not found and not context.faults:
         context.fault("there is no value in it", node.line, f"add one of {', '.join(_BLOCKS)}")
     context.done("document of reference values")
-    return ReferenceValues(context.source, tuple(found))
+    return ReferenceValues(context.source, tuple(found), tuple(dict.fromkeys(unknown)))
 
 
-def _guests(node: Node, path: str, context: Context) -> tuple[ReferenceValue, ...]:
+def _unknown(node: Node, path: str, context: Context) -> tuple[str, ...]:
+    """The names under `unknown`, each with a sentence."""
+    if not isinstance(node, Mapping):
+        raise Refused("must be a mapping of names to sentences", "write `tdx.rtmr0: why` below")
+    for name, why in node.items.items():
+        if name not in LENGTHS:
+            near = get_close_matches(name, LENGTHS, 1)
+            context.fault(f"{path}: {name[:100]!r} is no name of a value", node.key_lines[name], f"did you mean {near[0]!r}?" if near else "")
+        values.text(why)
+    return tuple(node.items)
+
+
+def _guests(node: Node, path: str, context: Context) -> tuple[tuple[ReferenceValue, ...], tuple[str, ...]]:
+    """The values of all guests, and the names that are unknown of one."""
     if not isinstance(node, Mapping):
         raise Refused("must be a mapping of guests", "write `guest-name:` and its blocks below")
     found: list[ReferenceValue] = []
+    unknown: tuple[str, ...] = ()
     for guest, inside in node.items.items():
         if not guest:
             context.fault("a guest without a name", node.key_lines[guest], "name it")
         fields = Fields(inside, f"{path}/{guest}", context, f"the guest {guest!r}")
         for block in _BLOCKS:
             found += fields.take(block, _block(block, guest), ())
+        unknown += fields.take("unknown", _unknown, ())
         fields.done()
-    return tuple(found)
+    return tuple(found), unknown
 
 
 def _block(block: str, guest: str) -> Converter:

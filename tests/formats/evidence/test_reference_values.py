@@ -124,3 +124,12 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
         load_reference(b"simkit: reference/1\n" + data, source="r")
     except InputError as error:
         assert str(error)
+
+
+def test_what_nobody_could_tell_is_told_and_not_compared() -> None:
+    text = b"simkit: reference/1\nunknown: {tdx.rtmr3: programs extend it}\nguests:\n  a:\n    tdx: {mrtd: " + b"ab" * 48 + b"}\n    unknown: {tdx.rtmr0: why}\n"
+    found = load_reference(text, source="made")
+    assert [(each.name, each.guest) for each in found.values] == [("tdx.mrtd", "a")]
+    assert found.others == ("tdx.rtmr0", "tdx.rtmr3")
+    with pytest.raises(MalformedDocument, match=r"made:2: unknown: 'tdx.rtmr' is no name of a value; did you mean 'tdx.rtmr\d'"):
+        load_reference(b"simkit: reference/1\nunknown: {tdx.rtmr: why}\ntdx: {mrtd: " + b"ab" * 48 + b"}\n", source="made")
