@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from simkit.attest import certificate as certificates
-from simkit.attest import nvidia, rim, session, snp, tdx
+from simkit.attest import hcl, nvidia, rim, session, snp, tdx
 from simkit.attest.together import together
 from simkit.attest.verdict import verdict
 from simkit.model.evidence.appraisal import Appraisal, Device
@@ -15,6 +15,7 @@ from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.check import Check
 from simkit.model.evidence.evidence import Evidence, Kind, Statement
 from simkit.model.evidence.given import Given
+from simkit.model.evidence.hcl import HclEvidence
 from simkit.model.evidence.nvidia import NvidiaEvidence
 from simkit.model.evidence.policy import AppraisalPolicy
 from simkit.model.evidence.rim import Rim
@@ -50,6 +51,8 @@ def _rules(statement: Statement) -> Rules:
     match statement:
         case SnpEvidence():
             return snp.device, snp.checks
+        case HclEvidence():
+            return hcl.device, hcl.checks
         case NvidiaEvidence():
             return nvidia.device, nvidia.checks
         case Rim():

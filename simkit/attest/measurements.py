@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from simkit.model.evidence.check import Check, CheckId, fail, ok, skipped
 from simkit.model.evidence.given import Given
@@ -14,7 +15,8 @@ _SHORT = 16
 def measurements_check(measured: Mapping[str, bytes], given: Given, *, required: Sequence[str] = ()) -> Check:
     """`measurements`: the fields of a device by the names of `model.evidence.reference`, against all documents that were given.
 
-    Values of one name are alternatives. Those of a guest hold together: with two guests' values, one guest's launch digest with the
+    A value of a block that this evidence is of (`snp`, `tdx`, `sgx`; and `vtpm` for guests of a CPU) must be compared: a PCR that is expected and
+    was not quoted is a fault. Values of one name are alternatives. Those of a guest hold together: with two guests' values, one guest's launch digest with the
     other's init-data is neither guest. A value that expired before the time of appraisal counts for nothing. Of `required`, each must have
     been compared.
     """
@@ -22,7 +24,9 @@ def measurements_check(measured: Mapping[str, bytes], given: Given, *, required:
         if required:
             return fail(CheckId.MEASUREMENTS, f"the policy requires {', '.join(required)} to be compared, and no reference values were given")
         return skipped(CheckId.MEASUREMENTS, "no reference values were given")
-    mine = [each for document in given.references for each in document.values if each.name in measured]
+    blocks = {name.partition(".")[0] for name in measured}
+    blocks |= {"vtpm"} if blocks & {"snp", "tdx"} else set()
+    mine = [each for document in given.references for each in document.values if each.name.partition(".")[0] in blocks]
     current = [each for each in mine if each.expires is None or given.at <= each.expires]
     expired = len(mine) - len(current)
     past = sorted({each.name for each in mine} - {each.name for each in current})
@@ -51,10 +55,17 @@ def _faults(measured: Mapping[str, bytes], values: Sequence[ReferenceValue]) -> 
     sentences = []
     for name in dict.fromkeys(each.name for each in values):
         known = [each.value for each in values if each.name == name]
-        if measured[name] not in known:
+        if name not in measured:
+            sentences.append(f"{name} is expected, and this evidence does not say it")
+        elif measured[name] not in (as_measured(name, value) for value in known):
             shown = ", ".join(f"{value.hex()[:_SHORT]}" for value in known[:3]) + (f" or one of {len(known) - 3} more" if len(known) > 3 else "")
             sentences.append(f"{name} is {measured[name].hex()[:_SHORT]}, where {shown} is expected")
     return sentences
+
+
+def as_measured(name: str, value: bytes) -> bytes:
+    """A reference value as a device measures it: a digest that is extended into a PCR of zeros is hashed behind them (TPM 2.0 Part 3, PCR_Extend)."""
+    return sha256(bytes(32) + value).digest() if name == "vtpm.init_data" else value
 
 
 def _aside(expired: int) -> str:

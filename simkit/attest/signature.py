@@ -32,6 +32,8 @@ def verifies(algorithm: Algorithm, public_key: bytes, signature: bytes, message:
                 key.verify(signature, message, ec.ECDSA(hashes.SHA384()))
             case Algorithm.RSA_PSS_SHA384, rsa.RSAPublicKey() if key.key_size >= 2048:
                 key.verify(signature, message, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
+            case Algorithm.RSA_PKCS1_SHA256, rsa.RSAPublicKey() if key.key_size >= 2048:
+                key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
             case _:
                 return False
     except (InvalidSignature, ValueError):

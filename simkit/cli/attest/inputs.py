@@ -91,4 +91,4 @@ def _given(at: datetime, files: tuple[str, ...], roots: tuple[str, ...], nonce: 
                 raise UnreadableSource("no certificate in the file that is to be trusted", where=name, remedy="give a root certificate, PEM or DER")
             anchors += trusted(found, source=name)
     return Given(at, anchors, support.certificates + intermediates, support.lists, support.collateral, support.rims, support.references, support.event_logs,
-                 nonce, report_data)
+                 nonce, report_data, support.tpm_quotes, support.signatures)

@@ -11,6 +11,7 @@ from simkit.errors import MalformedEvidence
 from simkit.formats.evidence import pck
 from simkit.formats.evidence.dice import OIDS, read_dice
 from simkit.formats.evidence.encoding import Content
+from simkit.formats.evidence.vek import read_vek
 from simkit.model.evidence.certificate import Algorithm, Certificate, Extension, RevocationList
 from simkit.model.evidence.dice import Dice
 
@@ -108,7 +109,7 @@ def _certificate(parsed: x509.Certificate, der: bytes, source: str) -> Certifica
         public_key=parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), signed=parsed.tbs_certificate_bytes,
         signature=parsed.signature, algorithm=_algorithm(parsed), ca=basic is not None and basic.ca, path_length=basic.path_length if basic else None,
         may_sign_certificates=usage is None or usage.key_cert_sign, may_sign_lists=usage is None or usage.crl_sign, extensions=tuple(extensions), sgx=sgx,
-        dice=dice)
+        dice=dice, amd=read_vek({each.oid: each.value for each in extensions}, source=source))
 
 
 def _dice(value: bytes) -> Dice | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simkit.model.evidence.certificate import Certificate, RevocationList
     from simkit.model.evidence.collateral import Collateral
     from simkit.model.evidence.event_log import EventLog
+    from simkit.model.evidence.hcl import TpmQuote
     from simkit.model.evidence.reference import ReferenceValues
     from simkit.model.evidence.rim import Rim
 
@@ -27,7 +28,7 @@ READERS = {"composite": Kind.COMPOSITE, "nvidia": Kind.NVIDIA_GPU, "hcl": Kind.S
 
 Each has `recognise(content)` and `read(content, source=)`.
 """
-HELPERS = ("collateral", "rim", "event_log", "reference", "certificates")
+HELPERS = ("collateral", "rim", "event_log", "reference", "snp", "hcl", "certificates")
 """Modules that read what stands beside evidence: each has `recognise_support(content)` and `read_support(content, source=)`."""
 
 
@@ -41,11 +42,14 @@ class Support:
     rims: tuple[Rim, ...] = ()
     references: tuple[ReferenceValues, ...] = ()
     event_logs: tuple[EventLog, ...] = ()
+    tpm_quotes: tuple[TpmQuote, ...] = ()
+    signatures: tuple[bytes, ...] = ()
 
     def __add__(self, other: Support) -> Support:
         """Both, in order."""
         return Support(self.certificates + other.certificates, self.lists + other.lists, self.collateral + other.collateral, self.rims + other.rims,
-                       self.references + other.references, self.event_logs + other.event_logs)
+                       self.references + other.references, self.event_logs + other.event_logs,
+                       self.tpm_quotes + other.tpm_quotes, self.signatures + other.signatures)
 
 
 class BrokenEvidence(MalformedEvidence):

@@ -9,14 +9,16 @@ from enum import StrEnum
 
 from simkit.model.evidence.dice import Dice
 from simkit.model.evidence.pck import PckExtension
+from simkit.model.evidence.vek import VekExtensions
 
 
 class Algorithm(StrEnum):
-    """The signature algorithms that vendors of evidence use; nothing else is ever accepted."""
+    """The signature algorithms that vendors of evidence use; nothing else is ever accepted. PKCS#1 v1.5 is for TPM quotes, of no certificate."""
 
     ECDSA_P256_SHA256 = "ECDSA P-256 with SHA-256"
     ECDSA_P384_SHA384 = "ECDSA P-384 with SHA-384"
     RSA_PSS_SHA384 = "RSASSA-PSS with SHA-384"
+    RSA_PKCS1_SHA256 = "RSASSA-PKCS1-v1_5 with SHA-256"
     OTHER = "another algorithm"
 
 
@@ -35,7 +37,7 @@ class Certificate:
 
     `algorithm` is what the signature claims to be: a verifier pins what it accepts. Times are UTC, both ends inclusive (RFC 5280 §4.1.2.5).
     `dice` is None where no extension of DICE is there, or where it could not be read.
-    `sgx` is there for Intel's PCK certificates.
+    `sgx` is there for Intel's PCK certificates, `amd` for AMD's VCEK and VLEK.
     """
 
     der: bytes = field(repr=False)
@@ -57,6 +59,7 @@ class Certificate:
     extensions: tuple[Extension, ...] = field(repr=False)
     sgx: PckExtension | None = field(repr=False, default=None)
     dice: Dice | None = field(repr=False, default=None)
+    amd: VekExtensions | None = field(repr=False, default=None)
 
     @property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.hcl import HclEvidence
 from simkit.model.evidence.nvidia import NvidiaEvidence
 from simkit.model.evidence.rim import Rim
 from simkit.model.evidence.snp import SnpEvidence
@@ -25,7 +26,7 @@ class Kind(StrEnum):
     COMPOSITE = "composite"
 
 
-Statement = SnpEvidence | QuoteEvidence | NvidiaEvidence | Rim | Certificate
+Statement = SnpEvidence | QuoteEvidence | HclEvidence | NvidiaEvidence | Rim | Certificate
 """What one device says; a RIM or a certificate alone may be appraised too."""
 
 

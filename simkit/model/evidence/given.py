@@ -13,6 +13,7 @@ from simkit.model.evidence.certificate import Algorithm, Certificate, Revocation
 if TYPE_CHECKING:
     from simkit.model.evidence.collateral import Collateral
     from simkit.model.evidence.event_log import EventLog
+    from simkit.model.evidence.hcl import TpmQuote
     from simkit.model.evidence.reference import ReferenceValues
     from simkit.model.evidence.rim import Rim
 
@@ -49,7 +50,8 @@ class Given:
     """The inputs of one appraisal. `at` is the time (UTC) at which everything must be valid; no clock is read.
 
     `certificates` may hold the links of any chain in any order; `anchors` alone are trusted. `nonce` and `report_data` are what the
-    relying party expects, None where it said nothing. `links` is this appraisal's memory of which certificate (its DER) was found to be signed
+    relying party expects, None where it said nothing. `tpm_quotes` and `loose_signatures` are parts of Azure's evidence that came in files of
+    their own. `links` is this appraisal's memory of which certificate (its DER) was found to be signed
     by which key for a vendor, so that an intermediate that many devices share is verified once.
     """
 
@@ -63,6 +65,8 @@ class Given:
     event_logs: tuple[EventLog, ...] = ()
     nonce: bytes | None = None
     report_data: bytes | None = None
+    tpm_quotes: tuple[TpmQuote, ...] = ()
+    loose_signatures: tuple[bytes, ...] = ()
     links: dict[tuple[bytes, bytes, Vendor], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def roots(self, vendor: Vendor) -> Iterable[Anchor]:

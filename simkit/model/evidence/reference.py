@@ -14,11 +14,12 @@ LENGTHS = MappingProxyType({
     "tdx.mrtd": 48, "tdx.rtmr0": 48, "tdx.rtmr1": 48, "tdx.rtmr2": 48, "tdx.rtmr3": 48, "tdx.mrseam": 48, "tdx.mrsignerseam": 48,
     "tdx.mrconfigid": 48, "tdx.mrowner": 48, "tdx.mrownerconfig": 48, "tdx.mrservicetd": 48, "tdx.xfam": 8, "tdx.tdattributes": 8,
     "sgx.mrenclave": 32, "sgx.mrsigner": 32,
-    **{f"vtpm.pcr{number:02}": 32 for number in range(24)},
+    **{f"vtpm.pcr{number:02}": 32 for number in range(24)}, "vtpm.init_data": 32,
 })
 """What can be compared, and how many bytes each has: AMD 56860 (ATTESTATION_REPORT), Intel TDX (TDREPORT), SGX (REPORTBODY), TPM 2.0 SHA-256 PCRs.
 
-`snp.host_data` and `tdx.mrconfigid` are the digest of the init-data; behind Azure's vTPM it is extended into PCR 8 instead.
+`snp.host_data` and `tdx.mrconfigid` are the digest of the init-data. Behind Azure's vTPM it is extended into PCR 8 instead, and `vtpm.init_data`
+is that digest before it was extended (Trustee@78962cd:deps/verifier/src/az_snp_vtpm/mod.rs, `verify_init_data`).
 """
 
 
