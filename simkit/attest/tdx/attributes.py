@@ -1,7 +1,8 @@
 """`debug` and `attributes`: what a TD or an enclave may do and what may be done to it.
 
 TDX: TDATTRIBUTES and XFAM (Intel TDX module 1.5 ABI, TD_PARAMS; names as linux: arch/x86/include/asm/shared/tdx.h). SGX: ATTRIBUTES (SDM table 39-3).
-dcap-qvl takes all but bits 0, 28, 30, 31 and 63 of TDATTRIBUTES for reserved, as TDX 1.0 had them; go-tdx-guest also refuses KL.
+Others disagree on what is reserved: go-tdx-guest@91f9a52 knows bits 0, 28, 30 and 63 of TDATTRIBUTES only, dcap-qvl 0.7.0 also takes 18 to 22, which
+Linux has no names for, and no MIGRATABLE.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from simkit.model.evidence.policy import TdxPolicy
 from simkit.model.evidence.tdx import EnclaveReport, Quote, TdBody
 
 TD_FLAGS = MappingProxyType({
-    0: "DEBUG", 1: "HGS_PLUS_PROF", 2: "PERF_PROF", 3: "PMT_PROF", 16: "ICSSD", 27: "LASS", 28: "SEPT_VE_DISABLE", 29: "MIGRATABLE", 30: "PKS", 31: "KL",
+    0: "DEBUG", 4: "HGS_PLUS_PROF", 5: "PERF_PROF", 6: "PMT_PROF", 16: "ICSSD", 27: "LASS", 28: "SEPT_VE_DISABLE", 29: "MIGRATABLE", 30: "PKS", 31: "KL",
     62: "TPA", 63: "PERFMON"})
 SGX_FLAGS = MappingProxyType({0: "INIT", 1: "DEBUG", 2: "MODE64BIT", 4: "PROVISIONKEY", 5: "EINITTOKENKEY", 6: "CET", 7: "KSS", 10: "AEXNOTIFY"})
 TUD, SEPT_VE_DISABLE, MIGRATABLE = 0xFF, 1 << 28, 1 << 29
@@ -90,8 +91,10 @@ def _td_risks(body: TdBody) -> Iterator[str]:
 
 def _service_td(body: TdBody) -> str:
     """What says that another TD may act upon this one: a bound service TD, or leave to migrate where no binding is shown."""
-    if body.mr_service_td and any(body.mr_service_td):
-        return f"a service TD is bound to this one (MRSERVICETD {body.mr_service_td.hex()[:16]}…)"
+    bound = [value for value in (body.mr_service_td, *((body.extension.init_service_td_hash, body.extension.current_service_td_hash) if body.extension else ()))
+             if value and any(value)]
+    if bound:
+        return f"a service TD is bound to this one (MRSERVICETD {bound[0].hex()[:16]}…)"
     if int.from_bytes(body.td_attributes, "little") & MIGRATABLE and body.mr_service_td is None:
         return "the TD is MIGRATABLE, and a quote of TDX 1.0 does not show by which migration TD"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -50,7 +51,7 @@ def device(statement: QuoteEvidence) -> Device:
 
 
 def _td(body: TdBody) -> dict[str, Any]:
-    found = {
+    found: dict[str, Any] = {
         "tee_tcb_svn": body.tee_tcb_svn.hex(), "tdx_module": {"version": body.tee_tcb_svn[1], "isv_svn": body.tee_tcb_svn[0]},
         "mr_seam": body.mr_seam.hex(), "mrsigner_seam": body.mr_signer_seam.hex(), "seam_attributes": body.seam_attributes.hex(),
         "td_attributes": body.td_attributes.hex(), "td_attributes_flags": td_flags(body), "xfam": body.xfam.hex(), "mr_td": body.mr_td.hex(),
@@ -58,6 +59,8 @@ def _td(body: TdBody) -> dict[str, Any]:
         **{f"rtmr_{number}": value.hex() for number, value in enumerate(body.rtmrs)}, "report_data": body.report_data.hex()}
     if body.tee_tcb_svn_2 is not None and body.mr_service_td is not None:
         found |= {"tee_tcb_svn2": body.tee_tcb_svn_2.hex(), "mr_servicetd": body.mr_service_td.hex()}
+    if body.extension is not None:
+        found["extension"] = {each.name: getattr(body.extension, each.name).hex() for each in fields(body.extension)}
     return found
 
 

@@ -1,16 +1,15 @@
 """`tcb`: what Intel says of this platform, TDX module and quoting enclave, by the algorithm of Intel's QVL.
 
-Intel, DCAP QVL API §4.1.2.4.11, .15 and .17, as implemented in intel/SGX-TDX-DCAP-QuoteVerificationLibrary@7e5b2a1: Verifiers/QuoteVerifier.cpp,
-Checks/TcbLevelCheck.cpp, TdxModuleCheck.cpp, TDRelaunchCheck.cpp, EnclaveReportVerifier.cpp. Where dcap-qvl differs, Intel's rule is taken:
-a module of version 1 and up is compared by its own identity and not by the first two TDX components of a level; an outdated module or
-enclave on a platform that needs configuration is OutOfDateConfigurationNeeded; a module identity that is missing is a mismatch; and a TD whose
-module was updated beneath it is TDRelaunchAdvised.
+Intel, DCAP QVL API §4.1.2.5.12, .16 and .18 to .20, as implemented in intel/confidential-computing.tee.dcap.qvl@d12717e: Verifiers/QuoteVerifier.cpp,
+Checks/EvaluateTcb.cpp, TcbLevelCheck.cpp, TDRelaunchCheck.cpp, EnclaveReportVerifier.cpp. A TD of TDX 1.5 is judged twice, by the module that launched
+it and by the one that runs now (TEE_TCB_SVN_2): outdated at launch and current now is TDRelaunchAdvised. Stricter than Intel and as dcap-qvl
+0.7.0: a module that runs now and is revoked makes it Revoked, however it was launched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simkit.model.evidence.check import Check, CheckId, fail, ok
 from simkit.model.evidence.collateral import IsvLevel, ModuleIdentity, QeIdentity, TcbInfo, TcbLevel, TcbStatus
@@ -42,21 +41,18 @@ def judge(quote: Quote, pck: PckExtension, info: TcbInfo, identity: QeIdentity) 
     Raises:
         Unsupported: there is none.
     """
-    levels = sorted(info.levels, key=lambda each: (each.sgx, each.pce_svn, each.tdx), reverse=True)
     enclave = _enclave(quote.qe_report, identity)
-    if isinstance(quote.body, TdBody):
-        module_identity = _module_identity(quote.body, info)
-        platform, level = _tdx_levels(levels, pck, quote.body)
-        module = _isv_level(module_identity.levels, quote.body.tee_tcb_svn[0], "the TDX module") if module_identity.id else None
-        status = converged(level.status, module.status if module else TcbStatus.UP_TO_DATE)
-        if status is not TcbStatus.REVOKED and _relaunch(quote.body, info, levels[0], (platform.status, status), module, enclave):
-            status = _relaunched(platform.status, status)
-    else:
-        level, module = _fitting(levels, pck)[0], None
-        status = level.status
-    parts = [f"platform {level.status.value}", *([f"TDX module {module.status.value}"] if module else []), f"quoting enclave {enclave.status.value}"]
-    advisories = dict.fromkeys((*level.advisories, *(module.advisories if module else ()), *enclave.advisories))
-    return Judgement(converged(status, enclave.status), tuple(advisories), ", ".join(parts))
+    if not isinstance(quote.body, TdBody):
+        return _evaluated(_fitting(info, pck, None), None, enclave)
+    _check_module(quote.body, info)
+    launched = _of_module(quote.body.tee_tcb_svn, pck, info, enclave)
+    if quote.body.tee_tcb_svn_2 is None:
+        return launched
+    now = _of_module(quote.body.tee_tcb_svn_2, pck, info, enclave)
+    status = _relaunched(launched.status, now.status)
+    if status is launched.status:
+        return launched
+    return replace(launched, status=status, parts=f"at launch {launched.status.value}: {launched.parts}; now {now.status.value}: {now.parts}")
 
 
 def tcb_check(quote: Quote, pck: PckExtension, info: TcbInfo, identity: QeIdentity, policy: TdxPolicy) -> Check:
@@ -83,39 +79,52 @@ def converged(level: TcbStatus, other: TcbStatus) -> TcbStatus:
     return level
 
 
-def _fitting(levels: Sequence[TcbLevel], pck: PckExtension) -> list[TcbLevel]:
-    """The levels that the PCK's SGX components and PCESVN reach, the highest first (§4.1.2.4.17.1, .2)."""
-    found = [each for each in levels if pck.pce_svn >= each.pce_svn and all(have >= need for have, need in zip(pck.components, each.sgx, strict=True))]
-    if not found:
-        raise Unsupported(f"CPUSVN {pck.cpu_svn.hex()} with PCESVN {pck.pce_svn} reaches no level of the TCB Info")
-    return found
+def _evaluated(level: TcbLevel, module: IsvLevel | None, enclave: IsvLevel) -> Judgement:
+    """One evaluation: the statuses merged, the advisories united (§4.1.2.5.19)."""
+    parts = [f"platform {level.status.value}", *([f"TDX module {module.status.value}"] if module else []), f"quoting enclave {enclave.status.value}"]
+    advisories = dict.fromkeys((*level.advisories, *(module.advisories if module else ()), *enclave.advisories))
+    status = converged(converged(level.status, module.status if module else TcbStatus.UP_TO_DATE), enclave.status)
+    return Judgement(status, tuple(advisories), ", ".join(parts))
 
 
-def _tdx_levels(levels: Sequence[TcbLevel], pck: PckExtension, body: TdBody) -> tuple[TcbLevel, TcbLevel]:
-    """The platform's level, and the first one whose TDX components are reached too (§4.1.2.4.17.3)."""
-    fitting = _fitting(levels, pck)
-    skip = 2 if body.tee_tcb_svn[1] > 0 else 0
-    for each in fitting:
-        if all(have >= need for have, need in zip(body.tee_tcb_svn[skip:], each.tdx[skip:], strict=True)):
-            return fitting[0], each
-    raise Unsupported(f"TEE_TCB_SVN {body.tee_tcb_svn.hex()} reaches no level of the TCB Info")
+def _of_module(svn: bytes, pck: PckExtension, info: TcbInfo, enclave: IsvLevel) -> Judgement:
+    """The evaluation with a TDX module of the SVNs `svn`; one of version 0 has no levels of its own."""
+    module = _isv_level(_module(info, svn[1]).levels, svn[0], "the TDX module") if svn[1] else None
+    return _evaluated(_fitting(info, pck, svn), module, enclave)
 
 
-def _module_identity(body: TdBody, info: TcbInfo) -> ModuleIdentity:
-    """The identity of the TD's module, whose signer and attributes it has (§4.1.2.4.11)."""
-    version = body.tee_tcb_svn[1]
-    found = info.module if version == 0 else _module(info, version)
-    if found is None:
-        raise Unsupported(f"the TCB Info names no TDX module of version {version}")
+def _fitting(info: TcbInfo, pck: PckExtension, svn: bytes | None) -> TcbLevel:
+    """The highest level that the PCK's SGX components and PCESVN reach, and (TDX) the module's SVNs (§4.1.2.5.18.1, .19.1).
+
+    Levels are taken from the highest down, whatever their order in the file. The first two TDX components are the module's, which from
+    version 1 on is compared by its own identity.
+    """
+    skip = 2 if svn and svn[1] else 0
+    for each in sorted(info.levels, key=lambda each: (each.sgx, each.pce_svn, each.tdx), reverse=True):
+        if pck.pce_svn >= each.pce_svn and _reaches(pck.components, each.sgx) and (svn is None or _reaches(svn[skip:], each.tdx[skip:])):
+            return each
+    with_module = f" and TEE_TCB_SVN {svn.hex()}" if svn else ""
+    raise Unsupported(f"CPUSVN {pck.cpu_svn.hex()} with PCESVN {pck.pce_svn}{with_module} reaches no level of the TCB Info")
+
+
+def _reaches(have: Sequence[int], need: Sequence[int]) -> bool:
+    return all(mine >= least for mine, least in zip(have, need, strict=True))
+
+
+def _check_module(body: TdBody, info: TcbInfo) -> None:
+    """The TD's module has the signer and attributes of its identity (§4.1.2.5.12)."""
+    found = _module(info, body.tee_tcb_svn[1])
     if body.mr_signer_seam != found.mr_signer:
         raise Unsupported(f"the TDX module is signed by {body.mr_signer_seam.hex()[:16]}…, where {found.mr_signer.hex()[:16]}… is Intel's")
     if any(body.seam_attributes) or body.seam_attributes != found.attributes:
         raise Unsupported(f"SEAMATTRIBUTES are {body.seam_attributes.hex()}, where Intel's module has {found.attributes.hex()} and a production one zero")
+
+
+def _module(info: TcbInfo, version: int) -> ModuleIdentity:
+    found = next((each for each in info.modules if each.id == f"TDX_{version:02X}"), None) if version else info.module
+    if found is None:
+        raise Unsupported(f"the TCB Info names no TDX module of version {version}")
     return found
-
-
-def _module(info: TcbInfo, version: int) -> ModuleIdentity | None:
-    return next((each for each in info.modules if each.id == f"TDX_{version:02X}"), None)
 
 
 def _isv_level(levels: Sequence[IsvLevel], svn: int, name: str) -> IsvLevel:
@@ -139,22 +148,11 @@ def _enclave(report: EnclaveReport, identity: QeIdentity) -> IsvLevel:
     return _isv_level(identity.levels, report.isv_svn, "the quoting enclave")
 
 
-def _relaunch(body: TdBody, info: TcbInfo, latest: TcbLevel, statuses: tuple[TcbStatus, TcbStatus], module: IsvLevel | None, enclave: IsvLevel) -> bool:
-    """Whether all that is outdated is the module under which the TD was launched, and the one that runs now is current (§4.1.2.4.17.4.3)."""
-    platform, status = statuses
-    now = body.tee_tcb_svn_2
-    if now is None or module is None or module.status is not TcbStatus.OUT_OF_DATE or enclave.status is not TcbStatus.UP_TO_DATE:
-        return False
-    if platform not in _CURRENT or status not in _OUTDATED or now[2] < latest.tdx[2]:
-        return False
-    if now[1] == 0:
-        return now[0] >= latest.tdx[0]
-    current = _module(info, now[1])
-    if current is None or not current.levels:
-        raise Unsupported(f"the TCB Info names no TDX module of version {now[1]}, which runs now")
-    return now[0] >= current.levels[0].isv_svn
-
-
-def _relaunched(platform: TcbStatus, status: TcbStatus) -> TcbStatus:
-    needed = platform in _CONFIGURATION or status in _CONFIGURATION
-    return TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED if needed else TcbStatus.TD_RELAUNCH_ADVISED
+def _relaunched(launched: TcbStatus, now: TcbStatus) -> TcbStatus:
+    """The status of a TD that was launched under one module and runs under another (§4.1.2.5.20)."""
+    if now is TcbStatus.REVOKED:
+        return now
+    if launched in _OUTDATED and now in _CURRENT:
+        needed = launched in _CONFIGURATION or now in _CONFIGURATION
+        return TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED if needed else TcbStatus.TD_RELAUNCH_ADVISED
+    return launched

@@ -17,14 +17,14 @@ from simkit.formats.evidence.encoding import Content, unbase64
 from simkit.formats.evidence.event_log import read_log
 from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.evidence import Statement
-from simkit.model.evidence.tdx import SGX, TDX, EnclaveReport, Quote, QuoteHeader, TdBody, TdReport
+from simkit.model.evidence.tdx import SGX, TDX, EnclaveReport, Quote, QuoteHeader, TdBody, TdExtension, TdReport
 
 VENDOR = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 """The only QE vendor that there is: Intel."""
 ECDSA_P256 = 2
 QE_REPORT, PPID_ONLY, CHAIN = 6, (1, 2, 3), 5
 """Types of certification data (A.3.9): the quoting enclave's report; a PCK named by its PPID; the PCK's chain in PEM."""
-BODIES = {1: (SGX, 384), 2: (TDX, 584), 3: (TDX, 648)}
+BODIES = {1: (SGX, 384), 2: (TDX, 584), 3: (TDX, 648), 4: (TDX, 885)}
 """Body type -> TEE type and size (A.4)."""
 TDREPORT = 1024
 _CHAIN = re.compile(rb"(?:-----BEGIN CERTIFICATE-----\r?\n(?:[A-Za-z0-9+/=]{1,76}\r?\n)+-----END CERTIFICATE-----(?:\r?\n\0?\Z|\r?\n(?=-)|\Z))+")
@@ -149,7 +149,12 @@ def _td_body(cursor: Cursor, kind: int) -> TdBody:
     body = TdBody(one(16, "TEE_TCB_SVN"), one(48, "MRSEAM"), one(48, "MRSIGNERSEAM"), one(8, "SEAMATTRIBUTES"), one(8, "TDATTRIBUTES"), one(8, "XFAM"),
                   one(48, "MRTD"), one(48, "MRCONFIGID"), one(48, "MROWNER"), one(48, "MROWNERCONFIG"),
                   (one(48, "RTMR0"), one(48, "RTMR1"), one(48, "RTMR2"), one(48, "RTMR3")), one(64, "REPORTDATA"))
-    return body if kind == 2 else replace(body, tee_tcb_svn_2=one(16, "TEE_TCB_SVN_2"), mr_service_td=one(48, "MRSERVICETD"))
+    if kind > 2:
+        body = replace(body, tee_tcb_svn_2=one(16, "TEE_TCB_SVN_2"), mr_service_td=one(48, "MRSERVICETD"))
+    if kind > 3:
+        sizes = (1, 32, 48, 48, 8, 16, 16, 12, 48, 8)
+        body = replace(body, extension=TdExtension(*(one(size, "the extended TD report") for size in sizes)))
+    return body
 
 
 def _certification(cursor: Cursor) -> tuple[int, tuple[Certificate, ...]]:

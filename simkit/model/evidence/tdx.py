@@ -48,8 +48,27 @@ class EnclaveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TdExtension:
+    """What body type 4 adds, 237 bytes: the TD's identity, its devices, and the service TDs at its beginning and now.
+
+    As intel/confidential-computing.tee.dcap.qvl@d12717e has it: QuoteVerification/QuoteStructures.h, TDReport15Ex.
+    """
+
+    vm_id: bytes
+    td_id: bytes
+    device_info: bytes
+    init_service_td_hash: bytes
+    init_service_td_attributes: bytes
+    init_cpu_svn: bytes
+    init_tee_tcb_svn: bytes
+    init_tee_fmspc: bytes
+    current_service_td_hash: bytes
+    current_service_td_attributes: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TdBody:
-    """What a quote says of a TD: 584 bytes (TDX 1.0), 648 with the last two (TDX 1.5); `rtmrs` are RTMR0 to RTMR3."""
+    """What a quote says of a TD: 584 bytes (TDX 1.0), 648 with the next two (TDX 1.5), 885 with all; `rtmrs` are RTMR0 to RTMR3."""
 
     tee_tcb_svn: bytes
     mr_seam: bytes
@@ -65,13 +84,14 @@ class TdBody:
     report_data: bytes
     tee_tcb_svn_2: bytes | None = None
     mr_service_td: bytes | None = None
+    extension: TdExtension | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
     """A quote: header and body (`signed`) by the attestation key, which the quoting enclave vouches for, which the PCK vouches for.
 
-    `body_type` is 1 SGX, 2 TDX 1.0, 3 TDX 1.5 (written in version 5, implied before). `certificates` are empty where the quote names its
+    `body_type` is 1 SGX, 2 TDX 1.0, 3 TDX 1.5, 4 the same extended (written in version 5, implied before). `certificates` are empty where the quote names its
     PCK by PPID only (`certification_type` 1 to 3). `trailing` are bytes after the stated end, `event_log` the CCEL that came with it.
     """
 
