@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test slow lab lab-guests wheel-test lint types bench notebooks docs lock regold clean
+.PHONY: help setup system demo test slow fuzz lab lab-guests wheel-test lint types bench notebooks docs lock regold clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: $(STAMP) system ## the everyday tests
 slow: $(STAMP) system ## the tests that need minutes, and every reader fuzzed deeply
 	$(PYTEST) -m "(slow or deep) and not lab"
 	HYPOTHESIS_PROFILE=deep $(PYTEST) -n 2 -k "break or breaks"
+
+fuzz: $(STAMP) ## evidence mutated by seed: make fuzz FUZZ_COUNT=1000000
+	FUZZ_COUNT=$(or $(FUZZ_COUNT),20000) $(PYTEST) -s -n 2 -m deep tests/attest/test_evidence_fuzz.py
 
 lab: $(STAMP) system ## stock kernels booted on emulated machines: make lab COUNT=200
 	@scripts/lab-kernels

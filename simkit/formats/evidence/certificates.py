@@ -65,8 +65,9 @@ def read_certificate(der: bytes, *, source: str, number: int = 1) -> Certificate
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Parsed a serial number which wasn't positive")  # AMD's VCEK and VLEK have serial number 0
+            warnings.filterwarnings("ignore", message="Attribute's length must be")  # a name is compared, not believed
             return _certificate(x509.load_der_x509_certificate(der), der, source)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise MalformedEvidence(f"certificate {number} cannot be read: {error}", where=source, remedy="give PEM or DER as the issuer sent it") from None
 
 
@@ -83,7 +84,7 @@ def read_list(der: bytes, *, source: str) -> RevocationList:
         parsed = x509.load_der_x509_crl(der)
         return RevocationList(der, parsed.issuer.rfc4514_string(), parsed.issuer.public_bytes(), parsed.last_update_utc, parsed.next_update_utc,
                               frozenset(each.serial_number for each in parsed), parsed.tbs_certlist_bytes, parsed.signature, _algorithm(parsed))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise MalformedEvidence(f"the revocation list cannot be read: {error}", where=source, remedy="give DER or PEM as the issuer sent it") from None
 
 
