@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from simkit.model.evidence.check import Check
     from simkit.model.evidence.given import Given
 
+FEW = 2
+"""Devices that are printed in full."""
 _WORD = {"fail": "failed", "skipped": "was not checked"}
 
 
@@ -25,9 +27,10 @@ _WORD = {"fail": "failed", "skipped": "was not checked"}
 @click.option("--policy", metavar="POLICY", help="An appraisal policy: a shipped one's name (default, strict), or a file.")
 @click.option("--ear", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), help="Write the attestation result as an EAR token (JWT).")
 @click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The private key (PEM, P-256 or P-384) that signs the EAR.")
+@click.option("--each", is_flag=True, help="Print every check of every device, also where there are many.")
 @output_format()
 @given_options
-def verify(*, evidence: tuple[str, ...], policy: str | None, ear: Path | None, key: Path | None, output: str, given: Given) -> None:
+def verify(*, evidence: tuple[str, ...], policy: str | None, ear: Path | None, key: Path | None, each: bool, output: str, given: Given) -> None:
     """Verify evidence, each check with its reason, and give a verdict. Several files are one set of devices.
 
     \b
@@ -51,12 +54,12 @@ def verify(*, evidence: tuple[str, ...], policy: str | None, ear: Path | None, k
     if output == "json":
         print_json(document(found))
     elif ear is None or str(ear) != "-":
-        click.echo(describe(", ".join(evidence), found))
+        click.echo(describe(", ".join(evidence), found, each=each))
     sys.exit(1 if found.verdict.value == "fail" else 0)
 
 
-def describe(source: str, found: Appraisal) -> str:
-    """The appraisal for people: verdict and why first, then every check."""
+def describe(source: str, found: Appraisal, *, each: bool = False) -> str:
+    """The appraisal for people: verdict and why first, then every check; those of many devices together, unless `each` is asked for."""
     from simkit.attest.chain import stamp
 
     words = {"pass": "pass", "residual": "pass with residual risk", "fail": "fail"}
@@ -64,18 +67,54 @@ def describe(source: str, found: Appraisal) -> str:
     lines += [f"  because {check.id.value}{_of(check)} {_WORD[check.status.value]}: {check.why}" for check in found.because]
     lines += [f"  residual: {sentence}" for sentence in found.residual]
     lines += [f"  note: {note}" for note in found.notes]
-    for number, device in enumerate(found.devices):
-        lines.append(f"  device {number}: {device.kind.value} {device.id or '(not named)'}")
-        lines += [_line(check) for check in found.checks if check.device == number]
+    if each or len(found.devices) <= FEW:
+        for number, device in enumerate(found.devices):
+            lines.append(f"  device {number}: {device.kind.value} {device.id or '(not named)'}")
+            lines += [_line(check) for check in found.checks if check.device == number]
+    else:
+        lines += [f"  {kind}: {len(numbers)} devices, {_ranges(numbers)}" for kind, numbers in _by(found).items()]
+        lines += _summary([check for check in found.checks if check.device is not None])
     together = [check for check in found.checks if check.device is None]
     if together:
         lines += ["  all together", *(_line(check) for check in together)]
     return "\n".join(lines)
 
 
-def _line(check: Check) -> str:
+def _by(found: Appraisal) -> dict[str, list[int]]:
+    """Numbers of devices by kind."""
+    kinds: dict[str, list[int]] = {}
+    for number, device in enumerate(found.devices):
+        kinds.setdefault(device.kind.value, []).append(number)
+    return kinds
+
+
+def _summary(checks: list[Check]) -> list[str]:
+    """A line for each check and outcome of many devices, with the first one's sentence; what failed is told device by device."""
+    lines = []
+    for name in dict.fromkeys(check.id for check in checks):
+        for status in ("ok", "skipped", "fail"):
+            same = [check for check in checks if check.id is name and check.status.value == status]
+            if status == "fail":
+                lines += [_line(check, f"device {check.device}: ") for check in same]
+            elif same:
+                lines.append(_line(same[0], f"{_ranges([check.device or 0 for check in same])}: "))
+    return lines
+
+
+def _ranges(numbers: list[int]) -> str:
+    """`0-7, 9`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _line(check: Check, before: str = "") -> str:
     mark = {"ok": "ok", "fail": "FAIL", "skipped": "skipped"}[check.status.value]
-    return f"    {mark:<8}{check.id.value:<14}{check.why}"
+    return f"    {mark:<8}{check.id.value:<14}{before}{check.why}"
 
 
 def _of(check: Check) -> str:
