@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from simkit.attest.chain import chain_check, path, revocation_check, root_check, validity_check
 from simkit.attest.nvidia.attributes import attributes_check, debug_checks, hwid_checks
 from simkit.attest.nvidia.device import device
-from simkit.attest.nvidia.fwid import fwid_check
+from simkit.attest.nvidia.fwid import fwid_checks
 from simkit.attest.nvidia.leaf import leaf_of, model_of, signed_by
 from simkit.attest.nvidia.measurements import measurement_checks
-from simkit.attest.nvidia.minimum import tcb_check
+from simkit.attest.nvidia.minimum import tcb_checks
 from simkit.attest.nvidia.nonce import nonce_check
 from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.check import Check, CheckId, fail, ok, skipped
@@ -31,12 +31,12 @@ def checks(evidence: NvidiaEvidence, given: Given, policy: AppraisalPolicy) -> I
     leaf = leaf_of(evidence, given)
     yield _format(evidence)
     yield from _trust(evidence, leaf, given)
-    yield fwid_check(evidence, leaf)
+    yield from fwid_checks(evidence, leaf)
     yield from hwid_checks(evidence, leaf)
     yield nonce_check(evidence, given)
     yield attributes_check(evidence, leaf)
     yield from debug_checks(leaf, policy.nvidia)
-    yield tcb_check(evidence, policy.nvidia)
+    yield from tcb_checks(evidence, policy.nvidia)
     yield from measurement_checks(evidence, leaf, given, policy)
 
 

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from simkit.attest.nvidia.leaf import chip_of, pdi_of
 from simkit.model.evidence.certificate import Certificate
-from simkit.model.evidence.check import Check, CheckId, decide, ok, skipped
+from simkit.model.evidence.check import Check, CheckId, decide, fail, ok, skipped
 from simkit.model.evidence.dice import Operational
 from simkit.model.evidence.nvidia import Mode, NvidiaDevice, NvidiaEvidence
 from simkit.model.evidence.policy import NvidiaPolicy
 
+DEVTOOLS = "whether a GPU is in devtools mode is in no field of its report: only its measurements, or its guest, could tell"
 FAMILIES = {"HOPPER": "GH", "BLACKWELL": "GB", "LS10": "LS"}
 """Architecture as files claim it -> how the names of its chips begin."""
 
 
 def attributes_check(evidence: NvidiaEvidence, leaf: Certificate | None) -> Check:
-    """`attributes`: report, certificate and file agree on what the device is; the mode is said.
+    """`attributes`: report, certificate and file agree on what the device is; the mode is said, and that devtools mode is not.
 
     NVIDIA's library takes the architecture from the file and believes it; here it is compared with the certificate's name.
     """
@@ -26,7 +27,9 @@ def attributes_check(evidence: NvidiaEvidence, leaf: Certificate | None) -> Chec
     pcie = {True: ", protected PCIe on", False: ", protected PCIe off", None: ""}[facts.protected_pcie]
     driver = f", driver {facts.driver_version}" if facts.driver_version else ""
     what = f"{evidence.device.value} {chip_of(leaf)}{driver}, VBIOS {facts.vbios_version or 'not told'}{mode}{pcie}"
-    return decide(CheckId.ATTRIBUTES, not wrong, f"{what}; report, certificate and file agree", "; ".join(wrong))
+    if wrong:
+        return fail(CheckId.ATTRIBUTES, "; ".join(wrong))
+    return ok(CheckId.ATTRIBUTES, f"{what}; report, certificate and file agree", residual=DEVTOOLS if evidence.device is NvidiaDevice.GPU else "")
 
 
 def _disagreements(evidence: NvidiaEvidence, chip: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ Hopper and NVSwitch leaves carry the composite device id (version, DeviceID key,
 from __future__ import annotations
 
 from simkit.errors import MalformedEvidence
-from simkit.formats.evidence.der import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element, elements, inside
+from simkit.formats.evidence.der import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, elements, inside
 from simkit.model.evidence.dice import Dice, Operational
 
 OIDS = ("2.23.133.5.4.1", "2.23.133.5.4.1.1")
@@ -26,7 +26,9 @@ def read_dice(value: bytes) -> Dice:
     """
     parts = inside(value, SEQUENCE)
     if [tag for tag, _ in parts] == [INTEGER, SEQUENCE, SEQUENCE]:
-        return _composite(value, parts)
+        if parts[0][1] != b"\x01":
+            raise MalformedEvidence(f"a composite device id of version {parts[0][1].hex()}")
+        return Dice((_fwid(parts[2][1]),))
     fields = dict(parts)
     if _FWIDS not in fields or len(fields) != len(parts) or any(tag & 0xC0 != 0x80 for tag in fields):
         raise MalformedEvidence("neither a composite device id nor a DiceTcbInfo with FWIDs")
@@ -38,16 +40,6 @@ def read_dice(value: bytes) -> Dice:
     if not fwids:
         raise MalformedEvidence("an empty list of FWIDs")
     return Dice(tuple(fwids), model=fields.get(_MODEL, b"").decode("utf-8", "replace"), flags=_flags(fields[_FLAGS]) if _FLAGS in fields else None)
-
-
-def _composite(value: bytes, parts: tuple[tuple[int, bytes], ...]) -> Dice:
-    (_, version), _, (_, fwid) = parts
-    if version != b"\x01":
-        raise MalformedEvidence(f"a composite device id of version {version.hex()}")
-    _, body, _ = element(value)
-    _, _, begin = element(body)
-    _, _, end = element(body, begin)
-    return Dice((_fwid(fwid),), device_id=body[begin:end])
 
 
 def _fwid(content: bytes) -> bytes:

@@ -75,12 +75,12 @@ def read_rim(data: bytes, *, source: str, service_id: str = "") -> Rim:
     root = read_document(data, source=source)
     if root.tag != f"{SWID}SoftwareIdentity":
         raise _wrong(f"the root element is {str(root.tag)[:80]}, not a SWID tag", source)
+    signature, chain = read_signature(root, source=source)
     meta, payload = _one(root, "Meta", source), _one(root, "Payload", source)
     version = meta.get("colloquialVersion", "")
     component = RimComponent.VBIOS if _VBIOS.match(version) else RimComponent.DRIVER if _DRIVER.match(version) else None
     if component is None:
         raise _wrong(f"colloquialVersion {version[:40]!r} is neither a driver's nor a VBIOS's version", source)
-    signature, chain = read_signature(root, source=source)
     if not 0 < len(chain) <= MOST:
         raise _wrong(f"{len(chain)} certificates in the signature, where 1 to {MOST} are expected", source)
     certificates = tuple(read_certificate(unbase64(each, source=source), source=source, number=number) for number, each in enumerate(chain, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -17,12 +17,8 @@ class Operational(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dice:
-    """`fwids` are SHA-384 digests, the layer's own code first. `device_id` is the SubjectPublicKeyInfo of the layer below, where it is named.
-
-    `flags` is None where the form has no place for flags, so that nothing is known.
-    """
+    """`fwids` are SHA-384 digests, the layer's own code first; `flags` is None where the form has no place for flags, so that nothing is known."""
 
     fwids: tuple[bytes, ...]
-    device_id: bytes | None = field(default=None, repr=False)
     model: str = ""
     flags: frozenset[Operational] | None = None
