@@ -98,7 +98,7 @@ def test_events_that_tell_and_extend_nothing_do_not_count() -> None:
     first, second = b"\1" * 48, b"\2" * 48
     held = hashlib.sha384(hashlib.sha384(bytes(48) + first).digest() + second).digest()
     assert registers(log_of((2, 1, first), (2, 3, b"\3" * 48), (0, 1, b"\4" * 48), (2, 1, second))) == {1: held}
-    with pytest.raises(InputError, match="no SHA-384 digest"):
+    with pytest.raises(InputError, match="has no SHA-384 digest"):
         registers(EventLog((4,), (Event(1, 1, ((4, b"\1" * 20),), b"", 77),), 0, "made.log"))
 
 

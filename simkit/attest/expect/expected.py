@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from simkit.attest.expect.id_block import key_digest
 from simkit.attest.expect.launch_digest import SNP_ACTIVE, SnpLaunch, launch_digest
 from simkit.attest.expect.mrtd import mrtd
 from simkit.attest.expect.rtmr import DirectBoot, registers, rtmr1, rtmr2
@@ -15,6 +16,7 @@ from simkit.errors import InputError
 from simkit.model.evidence.boot_files import BootFiles
 from simkit.model.evidence.event_log import EventLog
 from simkit.model.evidence.firmware import Firmware
+from simkit.model.evidence.id_key import IdKey
 from simkit.model.evidence.init_data import InitData
 from simkit.model.evidence.reference import LENGTHS, ReferenceValue
 from simkit.model.platform import TeeKind
@@ -51,6 +53,8 @@ class Started:
     direct_boot: DirectBoot | None = None
     pages_first: bool = False
     log: EventLog | None = None
+    id_key: IdKey | None = None
+    author_key: IdKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def expected(shape: GuestShape, started: Started) -> Expected:
         InputError: firmware is missing or not for such guests, or the event log contradicts what is computed.
     """
     values = tuple(_snp(shape, started) if shape.tee is TeeKind.SEV_SNP else _tdx(shape, started))
+    if not values:
+        raise InputError("the event log extends no register, and nothing else was given", remedy="give firmware too, or the log of a guest that has booted")
     known = {value.name for value in values}
     return Expected(shape, values, tuple((name, _why(name, started)) for name in _NAMES[shape.tee] if name not in known))
 
@@ -98,6 +104,9 @@ def _snp(shape: GuestShape, started: Started) -> Iterator[ReferenceValue]:
     about = f"{cpus} by {started.vmm}, SEV features 0x{started.features:x}, {_image(started.firmware)}, {_booted(started.boot)}"
     yield ReferenceValue("snp.measurement", launch_digest(started.firmware, launch), shape.name, about)
     yield from _init_data("snp.host_data", shape, started)
+    for name, key in (("id_key", started.id_key), ("author_key", started.author_key)):
+        if key is not None:
+            yield ReferenceValue(f"snp.{name}_digest", key_digest(key), shape.name, f"public key {_name(key.source)}")
 
 
 def _hashes(boot: BootFiles | None) -> KernelHashes | None:

@@ -13,9 +13,10 @@ import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
 
+from simkit.attest.tdx.replay import replayed
 from simkit.errors import InputError
 from simkit.model.evidence.efi_image import EfiImage
-from simkit.model.evidence.event_log import NO_ACTION, SHA384, EventLog
+from simkit.model.evidence.event_log import EventLog
 
 START = bytes(48)
 """An RTMR before its first event."""
@@ -32,9 +33,9 @@ class DirectBoot(StrEnum):
     INITRD_FIRST = "initrd-first"
 
 
-def extended(digests: Iterable[bytes], start: bytes = START) -> bytes:
+def extended(digests: Iterable[bytes]) -> bytes:
     """An RTMR after these events: SHA-384 of what it held and the event's digest, for each (TDG.MR.RTMR.EXTEND)."""
-    held = start
+    held = START
     for digest in digests:
         held = hashlib.sha384(held + digest).digest()
     return held
@@ -78,13 +79,8 @@ def registers(log: EventLog) -> dict[int, bytes]:
     Raises:
         InputError: an event without a SHA-384 digest.
     """
-    found: dict[int, bytes] = {}
-    for event in log.events:
-        if event.type == NO_ACTION or event.register == 0:
-            continue
-        digest = event.digest(SHA384)
-        if digest is None:
-            raise InputError(f"the event at byte {event.offset} has no SHA-384 digest, and RTMRs take no other", where=log.source,
-                             remedy="give the log of a TDX guest (CCEL data)")
-        found[event.register - 1] = extended((digest,), found.get(event.register - 1, START))
-    return found
+    held = replayed(log)
+    if held is None:
+        raise InputError("an event of the log has no SHA-384 digest, and RTMRs take no other", where=log.source,
+                         remedy="give the log of a TDX guest (CCEL data)")
+    return {number: value for number, value in enumerate(held) if value != START}
