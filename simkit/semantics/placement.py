@@ -8,7 +8,7 @@ from itertools import combinations
 
 from simkit.model.address import Address
 from simkit.model.capabilities import Sriov
-from simkit.model.function import Function, Kind
+from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan, GuestPortKind
 from simkit.model.host import Host
 from simkit.model.numa import HugePages
@@ -16,7 +16,7 @@ from simkit.model.plan import Plan
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Companions, DeviceRequest, GuestRequest, Topology
+from simkit.model.workload import Companions, GuestRequest, Topology
 from simkit.semantics.groups import groups
 from simkit.semantics.guest_space import mmio64_mib
 from simkit.semantics.guest_view import guest_addresses, guest_view
@@ -24,11 +24,12 @@ from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_apart import check_apart
 from simkit.semantics.placement_gpus import check_gpus
+from simkit.semantics.placement_served import Served, source_of, split
 from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.routes import tree_class
 from simkit.semantics.sriov import vf_address
 
-__all__ = ["check", "check_tree", "split"]
+__all__ = ["check", "check_tree"]
 
 
 def check(plan: Plan) -> tuple[str, ...]:
@@ -226,95 +227,13 @@ def _neighbours(host: Host, guest: GuestPlan, requests: GuestRequest, served: Se
     def seen(a: GuestDevice, b: GuestDevice) -> PeerClass:
         return tree_class(view, view[at[a.address]], view[at[b.address]])
 
-    gpus = [device for device in guest.devices if device.companion_of is None and _source(host, device).kind is Kind.GPU]
+    gpus = [device for device in guest.devices if device.companion_of is None and source_of(host, device).kind is Kind.GPU]
     for request, devices in zip(requests.devices, served, strict=True):
         if request.peers in (PeerClass.PIX, PeerClass.PXB):
             for a, b in combinations(devices, 2):
-                if seen(a, b) > request.peers and nearness(host, *(_source(host, device).address for device in (a, b))) >= PeerClass.PIX:
+                if seen(a, b) > request.peers and nearness(host, *(source_of(host, device).address for device in (a, b))) >= PeerClass.PIX:
                     yield f"{guest.name}: its drivers see {a.address} and {b.address} as {seen(a, b)}, {request.peers} is asked for"
         if request.near in (PeerClass.PIX, PeerClass.PXB):
             for device in devices:
                 if all(seen(device, gpu) > request.near for gpu in gpus):
                     yield f"{guest.name}: its drivers see no GPU within {request.near} of {device.address}"
-
-
-Served = tuple[tuple[GuestDevice, ...], ...]
-
-
-def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Served | None:
-    """A guest's devices (companions aside) by request, each request served in number, kind, class and pairing; None where there is no such way."""
-    gpus = tuple(device for device in own if _source(host, device).kind is Kind.GPU)
-
-    def serve(left: tuple[GuestDevice, ...], at: int) -> Served | None:
-        if at == len(guest.devices):
-            return () if not left else None
-        request = guest.devices[at]
-        for chosen in _choices(host, request, tuple(device for device in left if _fits(host, device, request)), ()):
-            if request.near is None or paired(host, chosen, gpus, request.near):
-                rest = serve(tuple(device for device in left if device not in chosen), at + 1)
-                if rest is not None:
-                    return (chosen, *rest)
-        return None
-
-    return serve(own, 0)
-
-
-def _choices(host: Host, request: DeviceRequest, fitting: tuple[GuestDevice, ...], taken: tuple[GuestDevice, ...]) -> Iterator[tuple[GuestDevice, ...]]:
-    """Every set of `request.count` of the fitting devices that are near enough to each other, in order."""
-    if len(taken) == request.count:
-        yield taken
-        return
-    for at in range(len(fitting) - (request.count - len(taken)) + 1):
-        if request.peers is None or all(device_class(host, fitting[at], other) <= request.peers for other in taken):
-            yield from _choices(host, request, fitting[at + 1 :], (*taken, fitting[at]))
-
-
-def _source(host: Host, device: GuestDevice) -> Function:
-    return host[device.vf_of or device.address]
-
-
-def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
-    function = _source(host, device)
-    if function.kind is not request.kind or request.share.virtual is not (device.vf_of is not None):
-        return False
-    if request.profile != device.profile:
-        return False
-    if request.pinned and function.address not in request.pinned:
-        return False
-    names = [(function.name or "").lower()]
-    wanted = (request.model or "").lower()
-    exact = is_known(function.vendor_id) and is_known(function.device_id) and wanted == f"{function.vendor_id:04x}:{function.device_id:04x}"
-    return exact or any(wanted in name for name in names)
-
-
-def device_class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
-    """On the host; two virtual functions of one device meet inside it, or at the port above."""
-    one, two = _source(host, a).address, _source(host, b).address
-    return PeerClass.PIX if one == two else nearness(host, one, two)
-
-
-def paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> dict[GuestDevice, GuestDevice] | None:
-    """A GPU within the class for each device, none for two of them; None where there is no such pairing (Ford and Fulkerson, breadth first)."""
-    near = {device: [gpu for gpu in gpus if device_class(host, device, gpu) <= bound] for device in devices}
-    holder: dict[GuestDevice, GuestDevice] = {}
-    for device in devices:
-        came: dict[GuestDevice, GuestDevice] = {}
-        queue, free = [device], None
-        while queue and free is None:
-            each = queue.pop(0)
-            for gpu in near[each]:
-                if gpu not in came:
-                    came[gpu] = each
-                    if gpu not in holder:
-                        free = gpu
-                        break
-                    queue.append(holder[gpu])
-        if free is None:
-            return None
-        given: GuestDevice | None = free
-        while given is not None:
-            taker = came[given]
-            before = next((gpu for gpu, held in holder.items() if held == taker), None)
-            holder[given] = taker
-            given = before
-    return {device: gpu for gpu, device in holder.items()}

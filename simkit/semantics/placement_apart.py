@@ -6,7 +6,7 @@ By enumeration; shares no code with what made the plan.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations, product
+from itertools import product
 
 from simkit.model.address import Address
 from simkit.model.capabilities import PortType
@@ -14,10 +14,8 @@ from simkit.model.function import Function, Kind
 from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.plan import Plan
-from simkit.model.route import PeerClass
-from simkit.model.workload import Apart, DeviceRequest, GuestRequest, NumaRule, Scope, Spread
-from simkit.semantics.groups import groups
-from simkit.semantics.p2p import nearness
+from simkit.model.workload import Apart, GuestRequest, NumaRule, Scope, Spread
+from simkit.semantics.placement_kept import check_kept
 from simkit.semantics.reset import reset_set
 from simkit.semantics.routes import route
 
@@ -31,7 +29,7 @@ def check_apart(plan: Plan) -> Iterator[str]:
         yield from _strict(plan.host, asked[guest.name], guest)
     for rule in plan.workload.spread:
         yield from _spread(plan, rule)
-    yield from _kept(plan)
+    yield from check_kept(plan)
 
 
 def _source(host: Host, device: GuestDevice) -> Function:
@@ -114,40 +112,3 @@ def _home(host: Host, function: Function) -> Address:
             if len({(other.address.domain, other.address.bus, other.address.device) for other in ends}) > 1:
                 return top
     return top
-
-
-def _kept(plan: Plan) -> Iterator[str]:
-    """Room for each entry, with no function in two of them: tried in every order."""
-    if not plan.workload.keep_free:
-        return
-    host = plan.host
-    taken = {device.address for guest in plan.guests for device in guest.bound}
-    parents = {device.vf_of for guest in plan.guests for device in guest.devices if device.vf_of is not None}
-    owner = {address: group.functions for group in groups(host).groups for address in group.functions}
-    free = [function for function in host.functions
-            if not any(other in taken or other in parents or host[other].usage for other in owner.get(function.address, ())) and function.address in owner]
-    if not any(_room(host, order, free) for order in permutations(plan.workload.keep_free)):
-        yield f"{len(plan.workload.keep_free)} wishes for devices to be kept free have no room: {len(free)} functions are left"
-
-
-def _room(host: Host, wishes: tuple[DeviceRequest, ...], free: list[Function]) -> bool:
-    if not wishes:
-        return True
-    wish = wishes[0]
-    fitting = [function for function in free if wish.fits(function) and not function.usage]
-    if wish.share.virtual:
-        return len(fitting) > 0 and _room(host, wishes[1:], free)
-    for chosen in _sets(host, fitting, wish.count, wish.peers, ()):
-        rest = [function for function in free if function not in chosen]
-        if _room(host, wishes[1:], rest):
-            return True
-    return False
-
-
-def _sets(host: Host, fitting: list[Function], count: int, peers: PeerClass | None, taken: tuple[Function, ...]) -> Iterator[tuple[Function, ...]]:
-    if len(taken) == count:
-        yield taken
-        return
-    for at, function in enumerate(fitting):
-        if peers is None or all(nearness(host, function.address, other.address) <= peers for other in taken):
-            yield from _sets(host, fitting[at + 1 :], count, peers, (*taken, function))

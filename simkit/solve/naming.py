@@ -37,7 +37,7 @@ def guests(problem: Problem, assignment: Assignment) -> tuple[GuestPlan, ...]:
         ports, placed = tree(problem.facts, mirrored, asked_for if held else [*asked_for, *along], nodes[guest.name], companions=guest.companions)
         made.append(GuestPlan(guest.name, guest.tee, guest.topology, guest.cpus, guest.memory_bytes, ports, placed, nodes[guest.name],
                               held=held, hugepage_bytes=guest.hugepage_bytes))
-    made = [replace(guest, devices=tuple(_started(problem, made, device) for device in guest.devices), mmio64_mib=mmio64_mib(problem.host, guest))
+    made = [replace(guest, devices=tuple(_started(problem, assignment, made, device) for device in guest.devices), mmio64_mib=mmio64_mib(problem.host, guest))
             for guest in made]
     owners = {device.address: guest.name for guest in made for device in guest.bound}
     return tuple(because(problem, plan, owners, served[plan.name]) for plan in made)
@@ -59,8 +59,8 @@ def _devices(problem: Problem, guest: str, index: int, assignment: Assignment, f
             yield GuestDevice(place, "", group=number.get(place), vf_of=address, vf_index=which, profile=profile)
 
 
-def _started(problem: Problem, made: list[GuestPlan], device: GuestDevice) -> GuestDevice:
-    """A MIG instance with the slice it starts at: those of one GPU are placed together, in the order of their addresses."""
+def _started(problem: Problem, assignment: Assignment, made: list[GuestPlan], device: GuestDevice) -> GuestDevice:
+    """A MIG instance with the slice it starts at: those of one GPU are placed together, in the order of their addresses, then those that are kept free."""
     if device.profile is None or device.vf_of is None:
         return device
     there = mig_profiles(problem.host[device.vf_of])
@@ -69,8 +69,16 @@ def _started(problem: Problem, made: list[GuestPlan], device: GuestDevice) -> Gu
         return device
     others = [other for guest in made for other in guest.devices if other.vf_of == device.vf_of and other.profile in by_name]
     beside = sorted((other.address, other.profile or "") for other in others)
-    starts = place_instances([by_name[profile] for _, profile in beside])
+    kept = [profile for profile in _kept(problem, assignment, device.vf_of) if profile in by_name]
+    starts = place_instances([by_name[profile] for profile in (*(profile for _, profile in beside), *kept)])
     return device if starts is None else replace(device, mig_start=starts[[address for address, _ in beside].index(device.address)])
+
+
+def _kept(problem: Problem, assignment: Assignment, gpu: Address) -> Iterator[str]:
+    """Profiles of the instances of a GPU that are to be kept free, in the order of the workload."""
+    for wish in problem.wishes:
+        if problem.kept(wish.guest) and wish.request.profile is not None:
+            yield from (wish.request.profile for address in assignment.chosen.get((wish.guest, wish.index), ()) if address == gpu)
 
 
 def _companions(problem: Problem, physical: list[Address], number: dict[Address, int | None]) -> Iterator[GuestDevice]:

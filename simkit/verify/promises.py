@@ -14,7 +14,7 @@ from simkit.model.workload import DeviceRequest, Topology
 from simkit.semantics.guest_space import guest_space
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
-from simkit.semantics.placement import device_class, paired, split
+from simkit.semantics.placement_served import device_class, paired, split
 from simkit.verify.report import Counterexample, Finding, Outcome
 from simkit.verify.scene import Scene
 

@@ -1,0 +1,142 @@
+"""Which of a guest's devices serves which request? Shares no code with what made the plan.
+
+What a device could serve is asked first, and a flow over that says at each step whether the rest can be served at all; so a set of devices that serves
+nobody is refused without trying every order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from simkit.model.function import Function, Kind
+from simkit.model.guest import GuestDevice
+from simkit.model.host import Host
+from simkit.model.route import PeerClass
+from simkit.model.unknown import is_known
+from simkit.model.workload import DeviceRequest, GuestRequest
+from simkit.semantics.p2p import nearness
+
+Served = tuple[tuple[GuestDevice, ...], ...]
+
+_Left = frozenset[int]
+
+
+def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Served | None:
+    """A guest's devices (companions aside) by request, each request served in number, kind, class and pairing; None where there is no such way."""
+    gpus = tuple(device for device in own if source_of(host, device).kind is Kind.GPU)
+    able = [_able(host, request, own, gpus) for request in guest.devices]
+    order = sorted(range(len(able)), key=lambda at: (len(able[at]), at))
+    dead: set[tuple[int, _Left]] = set()
+
+    def serve(step: int, left: _Left) -> dict[int, tuple[int, ...]] | None:
+        if step == len(order):
+            return None if left else {}
+        if (step, left) in dead or not _enough([(guest.devices[at].count, able[at] & left) for at in order[step:]]):
+            return None
+        at = order[step]
+        request = guest.devices[at]
+        for chosen in _choices(host, request, own, sorted(able[at] & left), ()):
+            if request.near is None or paired(host, tuple(own[number] for number in chosen), gpus, request.near):
+                rest = serve(step + 1, left.difference(chosen))
+                if rest is not None:
+                    return {at: chosen, **rest}
+        dead.add((step, left))
+        return None
+
+    found = serve(0, frozenset(range(len(own))))
+    return None if found is None else tuple(tuple(own[number] for number in found[at]) for at in range(len(guest.devices)))
+
+
+def _able(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], gpus: Sequence[GuestDevice]) -> _Left:
+    """Numbers of the devices that could serve a request, whoever serves the others."""
+    fitting = (number for number, device in enumerate(own) if _fits(host, device, request))
+    bound = request.near
+    return frozenset(number for number in fitting if bound is None or any(device_class(host, own[number], gpu) <= bound for gpu in gpus))
+
+
+def _enough(wanted: Sequence[tuple[int, _Left]]) -> bool:
+    """Whether as many devices as each request counts can be told off for it, classes aside (Ford and Fulkerson)."""
+    seats = [able for count, able in wanted for _ in range(count)]
+    holder: dict[int, int] = {}
+    for start in range(len(seats)):
+        came: dict[int, int] = {}
+        queue, free = [start], None
+        while queue and free is None:
+            seat = queue.pop(0)
+            for number in sorted(seats[seat] - came.keys()):
+                came[number] = seat
+                if number not in holder:
+                    free = number
+                    break
+                queue.append(holder[number])
+        if free is None:
+            return False
+        given: int | None = free
+        while given is not None:
+            seat = came[given]
+            before = next((number for number, held in holder.items() if held == seat), None)
+            holder[given] = seat
+            given = before
+    return True
+
+
+def _choices(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], fitting: Sequence[int], taken: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every set of `request.count` of the fitting devices that are near enough to each other, in order."""
+    if len(taken) == request.count:
+        yield taken
+        return
+    for at in range(len(fitting) - (request.count - len(taken)) + 1):
+        if request.peers is None or all(device_class(host, own[fitting[at]], own[other]) <= request.peers for other in taken):
+            yield from _choices(host, request, own, fitting[at + 1 :], (*taken, fitting[at]))
+
+
+def source_of(host: Host, device: GuestDevice) -> Function:
+    """The function itself, or the physical one of a virtual function."""
+    return host[device.vf_of or device.address]
+
+
+def _fits(host: Host, device: GuestDevice, request: DeviceRequest) -> bool:
+    function = source_of(host, device)
+    if function.kind is not request.kind or request.share.virtual is not (device.vf_of is not None):
+        return False
+    if request.profile != device.profile:
+        return False
+    if request.pinned and function.address not in request.pinned:
+        return False
+    names = [(function.name or "").lower()]
+    wanted = (request.model or "").lower()
+    exact = is_known(function.vendor_id) and is_known(function.device_id) and wanted == f"{function.vendor_id:04x}:{function.device_id:04x}"
+    return exact or any(wanted in name for name in names)
+
+
+def device_class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
+    """On the host; two virtual functions of one device meet inside it, or at the port above."""
+    one, two = source_of(host, a).address, source_of(host, b).address
+    return PeerClass.PIX if one == two else nearness(host, one, two)
+
+
+def paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> dict[GuestDevice, GuestDevice] | None:
+    """A GPU within the class for each device, none for two of them; None where there is no such pairing (Ford and Fulkerson, breadth first)."""
+    near = {device: [gpu for gpu in gpus if device_class(host, device, gpu) <= bound] for device in devices}
+    holder: dict[GuestDevice, GuestDevice] = {}
+    for device in devices:
+        came: dict[GuestDevice, GuestDevice] = {}
+        queue, free = [device], None
+        while queue and free is None:
+            each = queue.pop(0)
+            for gpu in near[each]:
+                if gpu not in came:
+                    came[gpu] = each
+                    if gpu not in holder:
+                        free = gpu
+                        break
+                    queue.append(holder[gpu])
+        if free is None:
+            return None
+        given: GuestDevice | None = free
+        while given is not None:
+            taker = came[given]
+            before = next((gpu for gpu, held in holder.items() if held == taker), None)
+            holder[given] = taker
+            given = before
+    return {device: gpu for gpu, device in holder.items()}
