@@ -16,6 +16,7 @@ from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.platform import Cpu, IommuKind, Partition, PeerKind, PeerLink, Tee, TeeKind
+from simkit.model.scope import IdRange, IommuScope
 from simkit.model.unknown import UNKNOWN, Unknown
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -36,6 +37,10 @@ CONNECTX_SOURCE = (
     "ConnectX: one BAR of 32 MiB, 64-bit and prefetchable, 64 MSI-X vectors, 16 virtual functions from offset 1, no resizable BAR: lspci of a ConnectX-7 (MCX75310AAS); "
     "2 MiB a virtual function: lspci of 15b3:101e in opiproject's and ovn-kubernetes' guides, and Linux commit 1a596ad00ffe (32 MiB for those of one function); the number of vectors is firmware's to set")
 NVME_SOURCE = "144d:a80a: one BAR of 16 KiB: kernel logs on linux-pci; 130 MSI-X vectors: lspci of a 980 PRO, which has the PM9A3's id"
+IVRS_SOURCE = (
+    "what AMD's IOMMUs have in scope, all from device 1 of each root bus up to the next root bus: as IVRS of a ROG ZENITH II EXTREME ALPHA has it, linuxhw/ACPI @ d6d30c6, "
+    "where 159 of 163 such tables leave out the host bridge beside the IOMMU"
+)
 AST_SOURCE = "ASPEED BMC graphics: BARs of 16 MiB and 128 KiB, 128 I/O ports: kernel logs on linux-pci"
 
 
@@ -121,6 +126,13 @@ def host_bridges(board: Board, buses: list[tuple[str, int]], ids: tuple[int, int
                       bars=(), reset_methods=(), multifunction=True)
 
 
+def ivrs(host: Host) -> Host:
+    """The host with one scope for each of AMD's IOMMUs."""
+    buses = sorted(function.address.bus for function in host.functions if function.class_code == 0x080600)
+    return replace(host, iommu_scopes=tuple(IommuScope(IommuKind.AMD, 0, ids=(IdRange(bus << 8 | 8, (after << 8) - 2),))
+                                            for bus, after in zip(buses, [*buses[1:], 0x100], strict=True)))
+
+
 def memory_maps(board: Board, buses: list[tuple[str, int]]) -> None:
     """What is first on each root bus of Xeon processors since Ice Lake; Linux's list of host bridges that pass peer-to-peer requests knows it."""
     for bus, node in buses:
@@ -158,11 +170,12 @@ def hgx_h100() -> tuple[Host, tuple[str, ...]]:
     switches = [board.add(f"0000:{0x63 + index:02x}:00.0", down, vendor_id=0x10DE, device_id=0x22A3, class_code=0x068000, revision=0xA1, name="3rd generation", port_type=PortType.ENDPOINT,
                           link=gen(5, 2), numa_node=0, driver="nvidia-nvswitch", reset_methods=("flr", "bus"), sriov=None, bars=(Bar(0, BarKind.MEM64, 32 * MIB),)) for index, down in enumerate(downs)]
     links = tuple(PeerLink(gpu, nvswitch, PeerKind.NVLINK, count) for gpu in gpus for nvswitch, count in zip(switches, (4, 5, 5, 4), strict=True))
-    return Host("hgx-h100", tuple(board.functions), nodes(2, 96, 1152), Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),), links,
+    return ivrs(Host("hgx-h100", tuple(board.functions), nodes(2, 96, 1152), Cpu("x86_64", "AuthenticAMD", 25, 17, "AMD EPYC 9654", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),), links,
                 kernel="6.8.0-45-generic", cmdline="amd_iommu=on iommu=pt",
                 assumed=(BY_KERNEL, BUSES, RESETS, BARS, "four PCIe switches with two GPUs, two NICs and one disk each, as HGX H100 systems with AMD processors are laid out",
                          "ATS and SR-IOV of the GPUs are not known; ConnectX-7 has 16 virtual functions enabled in its firmware, the first right after the physical function"),
-                ), (
+                )), (
+        IVRS_SOURCE,
         "GPU ids, subsystem 10de:16c1, Gen5 links, NVLink counts 4+5+5+4 to four NVSwitches, one NIC beside each GPU below a switch: NCCL topology of an HGX H100 instance, "
         "ibm-cloud-docs, 'NVIDIA H100 cluster network profile' (virtual machine: its addresses are the guest's)",
         "H100's BARs of 16 MiB, 128 GiB (resizable, at its size) and 32 MiB, 9 MSI-X vectors: NVIDIA/nvtrust issue 128 (lspci of an H20, which is a GH100 too), chutesai/sek8s (profiles.py); "
@@ -222,9 +235,10 @@ def hgx_a100() -> tuple[Host, tuple[str, ...]]:
     links = tuple(PeerLink(gpu, nvswitch, PeerKind.NVLINK, 2) for gpu in gpus for nvswitch in switches)
     numa = tuple(NumaNode(index, CpuSet.of([*range(16 * index, 16 * index + 16), *range(128 + 16 * index, 144 + 16 * index)]), 128 * GIB, index // 4,
                           tuple(10 if other == index else 12 if other // 4 == index // 4 else 32 for other in range(8))) for index in range(8))
-    return Host("hgx-a100", tuple(board.functions), numa, Cpu("x86_64", "AuthenticAMD", 23, 49, "AMD EPYC 7742", 2), IommuKind.AMD, (), links,
+    return ivrs(Host("hgx-a100", tuple(board.functions), numa, Cpu("x86_64", "AuthenticAMD", 23, 49, "AMD EPYC 7742", 2), IommuKind.AMD, (), links,
                 kernel="5.15.0-1063-nvidia", cmdline="amd_iommu=on iommu=pt",
-                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "one level of switches with two GPUs and two NICs each; the DGX A100 has two levels of Broadcom switches")), (
+                assumed=(BY_KERNEL, BUSES, RESETS, BARS, "one level of switches with two GPUs and two NICs each; the DGX A100 has two levels of Broadcom switches"))), (
+        IVRS_SOURCE,
         "ids, subsystem 10de:134f, Gen4 links, Broadcom switches 1000:c010, two NVLinks from each GPU to each of six NVSwitches: NVIDIA/nccl issue 1505 (topology of a DGX A100)",
         "GPUs on NUMA nodes 3, 1, 7, 5 of eight (NPS4): NVIDIA DGX A100 user guide, nvidia-smi topo -m",
         "EPYC 7002 has SEV and SEV-ES, not SEV-SNP: AMD",
@@ -289,10 +303,11 @@ def rtx_pro_8() -> tuple[Host, tuple[str, ...]]:
                           driver=driver, reset_methods=("flr",) if function == 0 else ("pm",), multifunction=True, ats=UNKNOWN if function == 0 else None,
                           sriov=UNKNOWN if function == 0 else None, bars=NO_LISTING if bars is UNKNOWN else bars)
     management(board, "20", 0, 0x21, turin, gpp)
-    return Host("rtx-pro-8", tuple(board.functions), nodes(2, 64, 768), Cpu("x86_64", "AuthenticAMD", 26, 2, "AMD EPYC 9555", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),),
+    return ivrs(Host("rtx-pro-8", tuple(board.functions), nodes(2, 64, 768), Cpu("x86_64", "AuthenticAMD", 26, 2, "AMD EPYC 9555", 2), IommuKind.AMD, (Tee(TeeKind.SEV_SNP, 1006),),
                 kernel="6.12.95", cmdline="amd_iommu=on iommu=pt",
                 assumed=(BY_KERNEL, BUSES, RESETS, BARS, "a card's four functions have no ACS of their own, so that they share one IOMMU group",
-                         "two switches with four cards and two NICs each")), (
+                         "two switches with four cards and two NICs each"))), (
+        IVRS_SOURCE,
         "eight cards of four functions (GPU, audio, two USB), one IOMMU group a card, 32 ports if each function took one: kata-containers docs/design/kata-vra.md",
         "PCIe Gen5 x16, passive server edition: NVIDIA RTX PRO 6000 Blackwell Server Edition datasheet",
         "3D controller with BARs of 64 MiB, 128 GiB (resizable, at its size) and 32 MiB, all of them 64-bit and prefetchable: chutesai/sek8s (profiles.py, from lspci of 10de:2bb5)",

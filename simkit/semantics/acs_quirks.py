@@ -16,6 +16,8 @@ from simkit.model.function import Function
 from simkit.model.platform import IommuKind
 from simkit.model.unknown import UNKNOWN, Unknown, is_known
 
+_NETWORK, _ZHAOXIN, _ZHAOXIN_CLASSES = 0x02, 0x1D17, (0x0C03, 0x0106)
+_SOUTH_BRIDGES = {0x1002: (0x0101, 0x0403, 0x0601, 0x0604, 0x0C03, 0x0C05), 0x1022: (0x0604, 0x0C03)}
 _ROOT_PORT_MASK = AcsBits.SV | AcsBits.RR | AcsBits.CR | AcsBits.UF
 _ENDPOINT_MASK = _ROOT_PORT_MASK | AcsBits.TB | AcsBits.DT
 
@@ -34,16 +36,40 @@ Rule = Callable[[Function, AcsBits, "IommuKind | Unknown"], Answer]
 
 
 def quirk_answer(function: Function, flags: AcsBits, iommu: IommuKind | Unknown = UNKNOWN) -> Answer:
-    """Whether a quirk says that `function` isolates for `flags` (`pci_dev_specific_acs_enabled`); None where no quirk answers."""
+    """Whether a quirk says that `function` isolates for `flags` (`pci_dev_specific_acs_enabled`); None where no quirk answers.
+
+    Where ids are unknown (lspci without -nn), rows count that its vendor, class and port type leave open: unknown, if one of them may say yes.
+    """
     vendor, device = function.vendor_id, function.device_id
-    if not is_known(vendor) or not is_known(device):
-        return None
-    for devices, rule in _ROWS.get(vendor, ()):
-        if device in devices:
-            answer = rule(function, flags, iommu)
-            if answer is not None:
-                return answer
-    return None
+    rows = _ROWS.get(vendor, ()) if is_known(vendor) else tuple(row for rows in _ROWS.values() for row in rows)
+    perhaps = False
+    for devices, rule in rows:
+        surely = is_known(vendor) and (devices is _EVERY if isinstance(device, Unknown) else device in devices)
+        if not surely and not (_may_be(device, devices) and _may_speak(rule, function)):
+            continue
+        answer = rule(function, flags, iommu)
+        if surely and (answer is True or (answer is not None and not perhaps)):
+            return answer
+        perhaps |= answer is not None and answer is not False
+    unknown = vendor if isinstance(vendor, Unknown) else device
+    return Unknown(f"its ids: {unknown.why}") if perhaps and isinstance(unknown, Unknown) else None
+
+
+def _may_be(device: int | Unknown, devices: Container[int]) -> bool:
+    return isinstance(device, Unknown) or device in devices
+
+
+def _may_speak(rule: Rule, function: Function) -> bool:
+    """Whether a function of unknown ids can be one of a row's devices, by what those are (NICs, root ports, conventional south bridges)."""
+    base = function.class_code >> 8 if is_known(function.class_code) else None
+    if rule is _mf_endpoint:
+        return base is None or base >> 8 == _NETWORK or (base in _ZHAOXIN_CLASSES and function.vendor_id in (_ZHAOXIN, UNKNOWN))
+    if rule is _root_port:
+        return isinstance(function.port_type, Unknown) or function.port_type is PortType.ROOT_PORT
+    if rule is _amd_south_bridge:
+        classes = _SOUTH_BRIDGES[function.vendor_id] if is_known(function.vendor_id) else _SOUTH_BRIDGES[0x1002]
+        return not isinstance(function.port_type, PortType) and (base is None or base in classes)
+    return True
 
 
 def enabled_elsewhere(function: Function) -> bool:
@@ -171,7 +197,7 @@ _ROWS: dict[int, tuple[tuple[Container[int], Rule], ...]] = {
     0x14E4: ((_ids("16d7 1750-1752 1760-1763"), _mf_endpoint), (_ids("d714"), _root_port)),
     0x0014: ((_LOONGSON, _root_port),),
     0x1C36: ((_ids("0031"), _annapurna),),
-    0x1D17: ((_ids("3038 3104 9083"), _mf_endpoint), (_EVERY, _zhaoxin_port)),
+    _ZHAOXIN: ((_ids("3038 3104 9083"), _mf_endpoint), (_EVERY, _zhaoxin_port)),
     0x1957: ((_NXP_LX2, _root_port),),
     0x8088: ((_EVERY, _wangxun),),
 }

@@ -14,15 +14,14 @@ from simkit.model.function import Function
 from simkit.model.group import Because, Group, Rule
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
-from simkit.model.unknown import Unknown, is_known
+from simkit.model.unknown import Unknown
 from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import alias_bridges, dma_function
 from simkit.semantics.dma_alias_quirks import explicit_aliases, hidden_aliases
-from simkit.semantics.iommu_scope import firmware_alias, translated
+from simkit.semantics.iommu_scope import firmware_alias, is_amd_iommu, left_out_beside, translated
 from simkit.semantics.smmu import Streams, waits_for_driver
 
 Joined = tuple[Because, Address]
-_IOMMU_CLASS = 0x0806
 _EVERY_DEVFN = frozenset(range(256))
 _IN_MEMORY = Unknown(
     "they stand in its own memory (BAR 0), not in config space; the groups that Linux made tell (/sys/kernel/iommu_groups), "
@@ -77,8 +76,8 @@ class GroupBuilder:
         return self
 
     def _without_group(self, function: Function) -> bool:
-        """Out of every IOMMU's scope, as AMD's IOMMU function is of its own (drivers/iommu/amd/init.c; seen on booted kernels)."""
-        if self.host.iommu is IommuKind.AMD and is_known(function.class_code) and function.class_code >> 8 == _IOMMU_CLASS:
+        """Out of every IOMMU's scope, as AMD's IOMMU function is of its own, and as firmware is taken to leave the host bridge beside it."""
+        if is_amd_iommu(self.host, function) or left_out_beside(self.host, function):
             return True
         if translated(self.host, function) is False:
             return True

@@ -8,12 +8,13 @@ from simkit.model.address import Address
 from simkit.model.boot import BootParameters
 from simkit.model.group import Assumption, Difference, Grouping, Status
 from simkit.model.host import Host
-from simkit.model.unknown import UNKNOWN, is_known
+from simkit.model.unknown import is_known
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import FIRST_MADE_DOMAIN, dma_function, guessed_makers
 from simkit.semantics.group_rework import builder
 from simkit.semantics.iommu import active
+from simkit.semantics.iommu_scope import left_out_beside, to_group_anew
 from simkit.semantics.possible import count, deciding, possible
 from simkit.semantics.smmu import PROBED_WHEN_FOUND_SINCE, grouped_late, leaves_first, waits_for_driver
 
@@ -78,6 +79,10 @@ def _stated(host: Host) -> tuple[Assumption, ...]:
     if apart := _split_by_order(host):
         text = f"ports have their drivers before what is below them (Linux before {since} groups in that order; the other way round stays apart: {apart})"
         found.append(Assumption(text, "kernel", host.where("kernel")))
+    if beside := [str(function.address) for function in host.functions if not is_known(function.iommu_group) and left_out_beside(host, function)]:
+        named = ", ".join(beside[:_NAMED]) + (f" and {len(beside) - _NAMED} more" if len(beside) > _NAMED else "")
+        text = f"firmware's IVRS leaves out the host bridge beside AMD's IOMMU, as most does ({named}: no group); /sys/firmware/acpi/tables/IVRS tells"
+        found.append(Assumption(text, "iommu_scopes", host.where("iommu_scopes")))
     caveat = kernels.caveat(host.kernel)
     if caveat:
         found.append(Assumption(caveat, "kernel", host.where("kernel")))
@@ -88,7 +93,7 @@ def _split_by_order(host: Host) -> str:
     """The functions that have a smaller group if an SMMU's driver hears of them before it hears of their ports."""
     if not grouped_late(host):
         return ""
-    blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
+    blank = to_group_anew(host)
     late, early = (builder(blank)(blank, Isolation(blank, optimistic=False), only=order).run().members_of() for order in (leaves_first(blank), None))
     apart = [address for address in late if len(late[address]) < len(early.get(address, ())) and not blank[address].is_bridge]
     return ", ".join(map(str, apart[:_NAMED])) + (f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else "")
@@ -96,11 +101,12 @@ def _split_by_order(host: Host) -> str:
 
 def _differences(host: Host, reported: dict[Address, tuple[Address, ...]]) -> tuple[Difference, ...]:
     """Functions whose reported group lies outside what the rules allow: below the finest or above the coarsest possible one."""
-    blank = replace(host, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in host.functions))
+    blank = to_group_anew(host)
+    without = {function.address: None for function in blank.functions if function.iommu_group is None}
     GroupBuilder = builder(host)  # noqa: N806 (a class)
     order = leaves_first(blank) if grouped_late(blank) else None
-    coarse = GroupBuilder(blank, Isolation(blank, optimistic=False)).run().members_of()
-    fine = GroupBuilder(blank, Isolation(blank, optimistic=True), only=order).run().members_of()
+    coarse = GroupBuilder(blank, Isolation(blank, optimistic=False), without).run().members_of()
+    fine = GroupBuilder(blank, Isolation(blank, optimistic=True), without, only=order).run().members_of()
     return tuple(
         Difference(
             address,

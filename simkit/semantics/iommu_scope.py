@@ -9,14 +9,17 @@ altogether), `ivrs_acpihid=`, and requester ids that AMD's driver takes under it
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from simkit.model.capabilities import PortType
 from simkit.model.function import Function
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
 from simkit.model.scope import IommuScope, ScopePath
-from simkit.model.unknown import Unknown, is_known
+from simkit.model.unknown import UNKNOWN, Unknown, is_known
 from simkit.semantics.aliases import dma_function
+
+_IOMMU, _HOST_BRIDGE, _AMD, _HYGON = 0x0806, 0x0600, 0x1022, 0x1D94
 
 
 def scopes(host: Host) -> tuple[IommuScope, ...] | Unknown:
@@ -34,6 +37,36 @@ def translated(host: Host, function: Function) -> bool | Unknown:
         return counting
     here = dma_function(host, function)
     return any(_covers(host, scope, here) for scope in counting if scope.domain == here.address.domain)
+
+
+def to_group_anew(host: Host) -> Host:
+    """The host with no group made yet. Where the tables are unknown, the functions that the kernel left without one while others have one stay so.
+
+    Not on Arm, where a function may have none yet because no driver was tried on it (smmu.py).
+    """
+    grouped = any(isinstance(function.iommu_group, int) for function in host.functions)
+    keep = grouped and host.iommu is not IommuKind.SMMU and not is_known(host.iommu_scopes)
+    return replace(host, functions=tuple(
+        function if keep and function.iommu_group is None else replace(function, iommu_group=UNKNOWN) for function in host.functions))
+
+
+def is_amd_iommu(host: Host, function: Function) -> bool:
+    """Whether `function` is AMD's IOMMU: its driver takes itself out of its own scope (`iommu_init_pci`, drivers/iommu/amd/init.c; seen on booted kernels)."""
+    if not is_known(function.class_code) or function.class_code >> 8 != _IOMMU:
+        return False
+    return host.iommu is IommuKind.AMD if is_known(host.iommu) else function.vendor_id in (_AMD, _HYGON)
+
+
+def left_out_beside(host: Host, function: Function) -> bool:
+    """Whether IVRS, which nobody has read, is taken to leave `function` out: the host bridge in the slot of AMD's IOMMU.
+
+    So do 159 of the 163 IVRS tables in linuxhw/ACPI@d6d30c6. Firmware of 2012 and before does not, nor does some since 2024. Where the
+    kernel told of a function without group (the IOMMU itself is one), it told of all of them.
+    """
+    if function.address.function or not is_known(function.class_code) or function.class_code >> 8 != _HOST_BRIDGE or is_known(scopes(host)):
+        return False
+    beside = any(other.address.slot == function.address.slot and is_amd_iommu(host, other) for other in host.children(function.parent))
+    return beside and all(other.iommu_group is not None for other in host.functions)
 
 
 def firmware_alias(host: Host, function: Function) -> int | None:

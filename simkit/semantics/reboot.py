@@ -14,6 +14,7 @@ from simkit.model.platform import IommuKind
 from simkit.model.unknown import UNKNOWN, Unknown
 from simkit.semantics import kernel as kernels
 from simkit.semantics.acs_boot import rebooted
+from simkit.semantics.iommu_scope import to_group_anew
 
 BIOS = {
     "ats": "devices offer Address Translation Services and Linux enables them",
@@ -27,8 +28,9 @@ BIOS = {
 def reboot(host: Host, *, kernel: str | Unknown, cmdline: str | Unknown) -> Host:
     """ACS control as `pci_enable_acs` would set it, and no groups reported yet."""
     found = rebooted(host, kernel=kernel, cmdline=cmdline)
-    functions = (replace(function, acs=found.get(function.address, function.acs), iommu_group=UNKNOWN) for function in host.functions)
-    return replace(host, functions=tuple(functions), kernel=kernel, cmdline=cmdline)
+    anew = to_group_anew(host)
+    functions = (replace(function, acs=found.get(function.address, function.acs)) for function in anew.functions)
+    return replace(anew, functions=tuple(functions), kernel=kernel, cmdline=cmdline)
 
 
 def with_bios(host: Host, switches: Mapping[str, bool]) -> Host:

@@ -10,6 +10,7 @@ from simkit.model.address import Address
 from simkit.model.capabilities import Acs, AcsBits
 from simkit.model.host import Host
 from simkit.model.unknown import UNKNOWN, is_known
+from simkit.semantics.iommu_scope import to_group_anew
 from simkit.semantics.reboot import is_reboot, reboot, with_bios
 
 
@@ -41,7 +42,7 @@ def what_if(
     changed = replace(changed, kernel=release, cmdline=words)
     if acs:
         changed = with_control(changed, acs)
-        changed = replace(changed, functions=tuple(replace(function, iommu_group=UNKNOWN) for function in changed.functions))
+        changed = to_group_anew(changed)
     return changed
 
 

@@ -36,7 +36,6 @@ def function(vendor: int, device: int, kind: PortType = PortType.ENDPOINT, **fac
     (function(0x8088, 0x1001), True),
     (function(0x8088, 0x1002), False),
     (function(0x10DE, 0x2330), None),
-    (replace(function(0x8086, 0x1521), device_id=UNKNOWN), None),
 ])
 def test_a_row_of_each_kind(asked: Function, answer: bool | None) -> None:
     assert quirk_answer(asked, REQUIRED_ACS, IommuKind.INTEL) is answer
@@ -70,3 +69,34 @@ def test_sunrise_points_register_is_elsewhere() -> None:
     assert isinstance(quirk_answer(port, REQUIRED_ACS, IommuKind.INTEL), Taken)
     assert quirk_answer(replace(port, acs=None), REQUIRED_ACS, IommuKind.INTEL) is None
     assert isinstance(quirk_answer(replace(port, acs=UNKNOWN), REQUIRED_ACS, IommuKind.INTEL), Unknown)
+
+
+@pytest.mark.parametrize("asked", [
+    function(0x8086, UNKNOWN),  # a NIC: I350, or any other
+    function(UNKNOWN, UNKNOWN),
+    function(UNKNOWN, 0x1521),
+    function(UNKNOWN, UNKNOWN, PortType.RC_ENDPOINT),  # Intel's isolate
+    function(0x8086, UNKNOWN, PortType.ROOT_PORT),  # a chipset's, or a CPU's
+    replace(function(0x1022, UNKNOWN, None), class_code=0x0C0310),
+    replace(function(0x1D17, UNKNOWN), class_code=0x0C0300),
+    function(0x17CB, UNKNOWN, PortType.ROOT_PORT),
+])
+def test_ids_that_are_not_told_leave_the_quirk_open(asked: Function) -> None:
+    answer = quirk_answer(asked, REQUIRED_ACS, IommuKind.AMD)
+    assert isinstance(answer, Unknown)
+    assert answer.why.startswith("its ids: ")
+
+
+@pytest.mark.parametrize(("asked", "answer"), [
+    (replace(function(0x8086, UNKNOWN, PortType.RC_ENDPOINT), class_code=0x040300), True),  # every one of Intel's
+    (function(0x8086, UNKNOWN, PortType.RC_ENDPOINT), True),  # that may be a NIC as well
+    (function(0x8088, UNKNOWN), False),
+    (function(0x10DE, UNKNOWN), None),
+    (replace(function(0x8086, UNKNOWN), class_code=0x030000), None),
+    (replace(function(0x1022, UNKNOWN, None), class_code=0x060000), None),
+    (function(0x1022, UNKNOWN, PortType.ROOT_PORT), None),
+    (replace(function(0x17CB, UNKNOWN), class_code=0x010802), None),
+    (replace(function(UNKNOWN, UNKNOWN), class_code=0x010802), None),
+])
+def test_what_vendor_class_and_port_settle_without_the_ids(asked: Function, answer: bool | None) -> None:
+    assert quirk_answer(asked, REQUIRED_ACS, IommuKind.AMD) is answer

@@ -37,8 +37,13 @@ VENDORS = {
     "NVIDIA Corporation": 0x10DE, "nVidia Corporation": 0x10DE, "Advanced Micro Devices, Inc. [AMD/ATI]": 0x1002, "Advanced Micro Devices, Inc. [AMD]": 0x1022,
     "Intel Corporation": 0x8086, "Mellanox Technologies": 0x15B3, "ASPEED Technology, Inc.": 0x1A03, "Matrox Electronics Systems Ltd.": 0x102B,
     "Broadcom / LSI": 0x1000, "Broadcom Inc. and subsidiaries": 0x14E4, "PLX Technology, Inc.": 0x10B5, "Samsung Electronics Co Ltd": 0x144D,
+    "Realtek Semiconductor Co., Ltd.": 0x10EC, "QLogic Corp.": 0x1077, "Chelsio Communications Inc": 0x1425, "Amazon.com, Inc.": 0x1D0F,
+    "Solarflare Communications": 0x1924, "Qualcomm Technologies, Inc": 0x17CB, "Guizhou Huaxintong Semiconductor Technology Co., Ltd": 0x1DBF,
+    "Cavium, Inc.": 0x177D, "Applied Micro Circuits Corp.": 0x10E8, "Ampere Computing, LLC": 0x1DEF, "Loongson Technology LLC": 0x0014,
+    "Annapurna Labs Ltd.": 0x1C36, "Zhaoxin": 0x1D17, "Freescale Semiconductor Inc": 0x1957, "Beijing Wangxun Technology Co., Ltd.": 0x8088,
 }
-"""Vendors of GPU servers whose name no other vendor's begins with: what a device is depends on them (`Function.kind`)."""
+"""Vendors whose name no other vendor's begins with: of GPU servers, where what a device is depends on them (`Function.kind`), and those
+whose devices isolate by id (`semantics/acs_quirks.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
