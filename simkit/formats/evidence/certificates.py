@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import MalformedEvidence
 from simkit.formats.evidence import pck
+from simkit.formats.evidence.der import SEQUENCE, elements, inside
 from simkit.formats.evidence.dice import OIDS, read_dice
 from simkit.formats.evidence.encoding import Content
 from simkit.formats.evidence.vek import read_vek
@@ -66,7 +67,9 @@ def read_certificate(der: bytes, *, source: str, number: int = 1) -> Certificate
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Parsed a serial number which wasn't positive")  # AMD's VCEK and VLEK have serial number 0
             warnings.filterwarnings("ignore", message="Attribute's length must be")  # a name is compared, not believed
-            return _certificate(x509.load_der_x509_certificate(der), der, source)
+            parsed = x509.load_der_x509_certificate(der)
+            _outside(der)
+            return _certificate(parsed, der, source)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise MalformedEvidence(f"certificate {number} cannot be read: {error}", where=source, remedy="give PEM or DER as the issuer sent it") from None
 
@@ -82,6 +85,7 @@ def read_list(der: bytes, *, source: str) -> RevocationList:
 
     try:
         parsed = x509.load_der_x509_crl(der)
+        _outside(der)
         return RevocationList(der, parsed.issuer.rfc4514_string(), parsed.issuer.public_bytes(), parsed.last_update_utc, parsed.next_update_utc,
                               frozenset(each.serial_number for each in parsed), parsed.tbs_certlist_bytes, parsed.signature, _algorithm(parsed))
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
@@ -110,7 +114,19 @@ def _certificate(parsed: x509.Certificate, der: bytes, source: str) -> Certifica
         public_key=parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), signed=parsed.tbs_certificate_bytes,
         signature=parsed.signature, algorithm=_algorithm(parsed), ca=basic is not None and basic.ca, path_length=basic.path_length if basic else None,
         may_sign_certificates=usage is None or usage.key_cert_sign, may_sign_lists=usage is None or usage.crl_sign, extensions=tuple(extensions), sgx=sgx,
-        dice=dice, amd=read_vek({each.oid: each.value for each in extensions}, source=source))
+        dice=dice, amd=read_vek({each.oid: each.value for each in extensions}))
+
+
+def _outside(der: bytes) -> None:
+    """What nobody signed must repeat what was signed: the algorithm as inside (RFC 5280 §4.1.1.2, §5.1.1.2), and a signature of whole bytes.
+
+    Raises:
+        ValueError: it does not.
+    """
+    (_, signed), (_, algorithm), (_, signature) = inside(der, SEQUENCE)
+    named = next((content for tag, content in elements(signed) if tag == SEQUENCE), b"")
+    if algorithm != named or signature[:1] != b"\0":
+        raise ValueError("the algorithm outside of what was signed is not the one inside, or the signature is not of whole bytes")
 
 
 def _dice(value: bytes) -> Dice | None:

@@ -11,7 +11,7 @@ from simkit.errors import MalformedEvidence
 from simkit.formats.evidence import tdx, tpm_quote
 from simkit.formats.evidence.certificates import read_certificates
 from simkit.formats.evidence.encoding import unbase64
-from simkit.formats.evidence.hcl_blob import MAGIC, REPORT, SNP, TD_REPORT_BYTES, hexadecimal, read_blob
+from simkit.formats.evidence.hcl_blob import MAGIC, NV_INDEX_BYTES, REPORT, RUNTIME, SNP, TD_REPORT_BYTES, hexadecimal, read_blob
 from simkit.formats.evidence.snp_json import octets
 from simkit.formats.evidence.snp_report import read_report
 from simkit.model.evidence.hcl import HclEvidence, TpmQuote
@@ -29,9 +29,9 @@ Notes = tuple[str, ...]
 
 
 def recognise(content: Content) -> bool:
-    """Whether bytes begin with HCLA, or JSON has the members of a version of Trustee's Azure evidence."""
+    """Whether bytes begin with HCLA or fill the NV index with a JSON in its place, or JSON has the members of a version of Trustee's evidence."""
     if isinstance(content, bytes):
-        return content.startswith(MAGIC)
+        return content.startswith(MAGIC) or (len(content) == NV_INDEX_BYTES and content[RUNTIME : RUNTIME + 1] == b"{")
     return isinstance(content, dict) and ("hcl_report" in content or set(content) >= _SNP_V0)
 
 

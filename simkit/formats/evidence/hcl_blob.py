@@ -15,10 +15,12 @@ from simkit.formats.evidence.encoding import unbase64
 from simkit.model.evidence.hcl import HclReport
 
 MAGIC = b"HCLA"
-REPORT, _REQUEST, _RUNTIME = 0x20, 0x4C0, 0x4D4
+REPORT, _REQUEST, RUNTIME = 0x20, 0x4C0, 0x4D4
 """Where the hardware's report (room for 1,184 bytes), the request's data and the runtime data begin."""
 SNP, TDX = 2, 4
 TD_REPORT_BYTES = 1024
+NV_INDEX_BYTES = 2600
+"""The size of the NV index: what is not used of it is zero."""
 _SHA256 = 1
 _AK = "HCLAkPub"
 
@@ -29,15 +31,15 @@ def read_blob(data: bytes, source: str) -> tuple[HclReport, bytes, int]:
     Raises:
         MalformedEvidence: cut off, fields that contradict each other, or runtime data without one key of the vTPM.
     """
-    if len(data) < _RUNTIME:
-        raise MalformedEvidence(f"an HCL report is cut off: {len(data)} of at least {_RUNTIME} bytes", where=f"{source}, byte {len(data):#x}",
+    if len(data) < RUNTIME:
+        raise MalformedEvidence(f"an HCL report is cut off: {len(data)} of at least {RUNTIME} bytes", where=f"{source}, byte {len(data):#x}",
                                 remedy="give it whole")
     magic, version, size, request, status = unpack_from("<4sIIII", data)
     data_size, data_version, kind, digest, length = unpack_from("<IIIII", data, _REQUEST)
     faults = [
         (0x00, magic != MAGIC, "the signature is not HCLA"),
         (0x04, version not in (1, 2), f"version {version}, where 1 and 2 are known"),
-        (0x08, size != _RUNTIME + length, f"a size of {size}, where its parts have {_RUNTIME + length}"),
+        (0x08, size != RUNTIME + length, f"a size of {size}, where its parts have {RUNTIME + length}"),
         (0x0C, request != 2, f"request type {request}, not 2"),
         (0x10, status != 0, f"status {status}, not success"),
         (0x14, any(data[0x14:REPORT]), "reserved bytes that are not zero"),
@@ -45,14 +47,14 @@ def read_blob(data: bytes, source: str) -> tuple[HclReport, bytes, int]:
         (0x4C4, data_version != 1, f"request version {data_version}, not 1"),
         (0x4C8, kind not in (SNP, TDX), f"report type {kind}, neither SNP (2) nor TDX (4)"),
         (0x4CC, digest != _SHA256, f"digest {digest}, where only SHA-256 (1) is used"),
-        (0x4D0, len(data) < _RUNTIME + length, f"{length} bytes of runtime data, where {len(data) - _RUNTIME} are there"),
-        (_RUNTIME + length, any(data[_RUNTIME + length :]), "bytes after the runtime data that are not zero"),
+        (0x4D0, len(data) < RUNTIME + length, f"{length} bytes of runtime data, where {len(data) - RUNTIME} are there"),
+        (RUNTIME + length, any(data[RUNTIME + length :]), "bytes after the runtime data that are not zero"),
         (REPORT + TD_REPORT_BYTES, kind == TDX and any(data[REPORT + TD_REPORT_BYTES : _REQUEST]), "bytes after the TDREPORT that are not zero"),
     ]
     for at, wrong, what in faults:
         if wrong:
             raise MalformedEvidence(f"an HCL report with {what}", where=f"{source}, byte {at:#x}", remedy="give what NV index 0x01400001 holds")
-    return _runtime(data[_RUNTIME : _RUNTIME + length], version, f"{source}, byte {_RUNTIME:#x}"), data[REPORT:_REQUEST], kind
+    return _runtime(data[RUNTIME : RUNTIME + length], version, f"{source}, byte {RUNTIME:#x}"), data[REPORT:_REQUEST], kind
 
 
 def _runtime(data: bytes, version: int, where: str) -> HclReport:

@@ -11,7 +11,7 @@ _INTEGER, _OCTET_STRING, _IA5_STRING = 0x02, 0x04, 0x16
 _HARDWARE_ID_BYTES = (64, 8)
 
 
-def read_vek(values: Mapping[str, bytes], *, source: str) -> VekExtensions | None:
+def read_vek(values: Mapping[str, bytes]) -> VekExtensions | None:
     """What extensions (dotted identifier -> DER) say under AMD's arc; None where none of them is there.
 
     Raises:
@@ -26,7 +26,7 @@ def read_vek(values: Mapping[str, bytes], *, source: str) -> VekExtensions | Non
             microcode=_level(mine, "3.8"), fmc=_level(mine, "3.9"), hardware_id=_hardware_id(mine["4"]) if "4" in mine else None,
             provider=_text(mine["5"]) if "5" in mine else None)
     except ValueError as error:
-        raise MalformedEvidence(f"an extension of AMD's: {error}", where=source, remedy="give the certificate as AMD's KDS sent it") from None
+        raise MalformedEvidence(f"an extension of AMD's: {error}") from None
 
 
 def _level(mine: Mapping[str, bytes], arc: str) -> int | None:
