@@ -186,7 +186,7 @@ class GroupBuilder:
         """`get_pci_function_alias_group`: functions of one slot that do not isolate share a group, with what shares an id with them."""
         if not self.isolation.multifunction(function) or self.isolation.enabled(function):
             return None
-        for other in self._slots[function.address.slot]:
+        for other in self._slots.get(function.address.slot, ()):
             if other is not function and (self._aliases or other.address in self.group_of) and not self.isolation.enabled(other):
                 found = self._alias_on_bus(other, seen) if self._aliases else other.address
                 if found is not None:

@@ -84,3 +84,12 @@ def test_what_is_too_much_is_left_open() -> None:
     (left,) = (fact for fact in deciding(answer) if fact.path.endswith("0000:01:00.7/acs"))
     assert "unknown" in left.text
     assert contains(answer, tuple(group.functions for group in groups(host(*functions)).groups))
+
+
+def test_a_port_without_group_is_looked_past() -> None:
+    """The kernel gave it none; what is below has its groups open all the same."""
+    machine = host(make("00:01.0", "pci0000:00", PortType.ROOT_PORT, acs=UNKNOWN, many=True, iommu_group=None), make("01:00.0", "00:01.0", PortType.ENDPOINT, many=True),
+                   make("01:00.1", "00:01.0", PortType.ENDPOINT))
+    answer = groups(machine)
+    assert answer.ungrouped == (machine.functions[0].address,)
+    assert {len(group) for group in answer.finest} == {2}
