@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def describe(source: str, found: Appraisal, *, each: bool = False) -> str:
 
     words = {"pass": "pass", "residual": "pass with residual risk", "fail": "fail"}
     lines = [f"{words[found.verdict.value]}: {source} ({found.kind.value}) at {stamp(found.at)} against policy {found.policy}"]
-    lines += [f"  because {check.id.value}{_of(check)} {_WORD[check.status.value]}: {check.why}" for check in found.because]
+    lines += [f"  because {same[0].id.value}{_of(same)} {_WORD[same[0].status.value]}: {same[0].why}" for same in _alike(found.because)]
     lines += [f"  residual: {sentence}" for sentence in found.residual]
     lines += [f"  note: {note}" for note in found.notes]
     if each or len(found.devices) <= FEW:
@@ -94,11 +95,17 @@ def _summary(checks: list[Check]) -> list[str]:
     for name in dict.fromkeys(check.id for check in checks):
         for status in ("ok", "skipped", "fail"):
             same = [check for check in checks if check.id is name and check.status.value == status]
-            if status == "fail":
-                lines += [_line(check, f"device {check.device}: ") for check in same]
-            elif same:
-                lines.append(_line(same[0], f"{_ranges([check.device or 0 for check in same])}: "))
+            for told in _alike(same) if status == "fail" else [same] if same else []:
+                lines.append(_line(told[0], f"{_ranges([check.device or 0 for check in told])}: "))
     return lines
+
+
+def _alike(checks: Iterable[Check]) -> list[list[Check]]:
+    """Checks of several devices that say the same, together."""
+    found: dict[tuple[str, str, str], list[Check]] = {}
+    for check in checks:
+        found.setdefault((check.id.value, check.status.value, check.why), []).append(check)
+    return list(found.values())
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -117,5 +124,6 @@ def _line(check: Check, before: str = "") -> str:
     return f"    {mark:<8}{check.id.value:<14}{before}{check.why}"
 
 
-def _of(check: Check) -> str:
-    return "" if check.device is None else f" of device {check.device}"
+def _of(same: list[Check]) -> str:
+    numbers = [check.device for check in same if check.device is not None]
+    return f" of device{'s' * (len(numbers) > 1)} {_ranges(numbers)}" if numbers else ""
