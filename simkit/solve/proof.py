@@ -1,4 +1,4 @@
-"""z3 proves again what counting and CP-SAT have said. The only module that knows z3.
+"""z3 proves again what counting and CP-SAT have said. With `terms` the only module that knows z3.
 
 It is told the same constraints and shares no search with them; a seed and a limit on its own count of work, not on the clock, make
 its answer the same everywhere.

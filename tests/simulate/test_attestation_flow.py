@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from simkit.attest.flow.adversaries import ADVERSARIES
+from simkit.attest.flow.flaws import FLAWS, Of
 from simkit.attest.flow.handshake import handshake
 from simkit.attest.flow.parties import Level
 from simkit.attest.flow.rule import Property
-from simkit.attest.flow.switches import FEATURES
+from simkit.attest.flow.switches import CHECKS, FEATURES
 from simkit.simulate.attestation.compile import compiled
 from simkit.simulate.attestation.flow import Flow, Outcome, Placement, Setting, pairs
 from simkit.simulate.attestation.replay import DoesNotReplay, replay, violated
@@ -61,6 +62,22 @@ def test_a_residual_row_gets_through_and_is_closed_by_what_it_names(adversary) -
         closed = having(feature).search(adversary)
         assert (closed.violated == ()) == (feature == adversary.closes), feature
         assert closed.complete
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_without_a_check_the_rows_it_stops_get_through_and_three_checks_carry_more(check) -> None:
+    """Three are what others rest on: the status (Trustee's default policy asks for none), new evidence after a reset, measurements under a lower policy."""
+    changed_vm, changed_device = ({name for name, flaw in FLAWS.items() if flaw.of is kind} for kind in (Of.VM, Of.DEVICE))
+    rest = {
+        "ear_status": changed_vm | changed_device | {"copy", "map-other"},
+        "reattest": changed_device | {"swap", "reset", "copy", "recorded", "map-other"},
+        "measurements": {"own-image"},
+    }.get(check, set())
+    flow = without(check)
+    through = {row.name for row in ADVERSARIES if row.stops and flow.search(row).violated}
+    assert through == {row.name for row in ADVERSARIES if row.stops == check or (row.stops and not rest.isdisjoint(row.can))}
+    assert flow.search().violated == (), "the network alone"
+    assert flow.search().complete
 
 
 def test_what_is_out_of_scope_is_one_row_and_breaks_nothing() -> None:

@@ -42,8 +42,8 @@ _TOY = (Property.SECRECY, Property.BINDING)
 _SWAPPED = (Property.SECRECY, Property.BINDING, Property.CONTINUITY)
 
 ADVERSARIES = (
-    Adversary(1, "replay", _POD, "replays evidence of an earlier run", (), (Property.AGREEMENT, Property.INJECTIVE), C.NONCE),
-    Adversary(2, "cuckoo", _POD, "relays a genuine TEE's evidence for a key of its own", (), _FORGED, C.REPORT_DATA),
+    Adversary(1, "replay", _POD, "replays evidence of an earlier run", ("replay",), (Property.AGREEMENT, Property.INJECTIVE), C.NONCE),
+    Adversary(2, "cuckoo", _POD, "relays a genuine TEE's evidence for a key of its own", ("cuckoo",), _FORGED, C.REPORT_DATA),
     Adversary(3, "relay-gpu", _POD, "maps an emulated GPU and lets the genuine one, elsewhere, answer the pod's own challenge", ("relay",), _TOY,
               residual="evidence shows that a genuine GPU answered this challenge, not that it is the one that is mapped", closes="tdisp"),
     Adversary(4, "one-as-eight", _POD, "presents one GPU as several", ("copy",), _TOY, C.DISTINCT),
@@ -111,8 +111,7 @@ ADVERSARIES = (
     Adversary(55, "interrupts", _POD, "starts the pod VM so that it can inject interrupts", ("interrupts",), _P1, C.MEASUREMENTS),
     Adversary(56, "old-image", _POD, "starts an older guest image", ("old-image",), _P5, C.MEASUREMENTS),
     Adversary(57, "event-log", _POD, "gives an event log that hides what was measured", ("event-log",), _P1, C.EVENT_LOG),
-    Adversary(58, "recorded-gpu", _POD, "presents evidence that a GPU gave elsewhere, over another challenge", ("recorded",),
-              (Property.SECRECY, Property.AGREEMENT, Property.INJECTIVE, Property.BINDING), C.NONCE),
+    Adversary(58, "recorded-gpu", _POD, "presents evidence that a GPU gave elsewhere, over another challenge", ("recorded",), _TOY, C.NONCE),
     Adversary(59, "gpu-implant", _POD, "puts other firmware on the GPU", ("implant",), _P1, C.MEASUREMENTS),
     Adversary(60, "other-rim", _POD, "gives a RIM of another version, well signed", ("other-rim",), _P5, C.MEASUREMENTS),
     Adversary(61, "edited-rim", _POD, "edits a RIM", ("edited-rim",), _P1, C.RIM_SIGNATURE),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from simkit.attest.flow.rule import Property, Rule, Table, Violation
 
 _NONCES = ("na", "nb", "ni")
+BOUNDS = ("1 run of A, 1 run of B", "a nonce each for A, B and the intruder", "messages of the protocol's three shapes")
+"""Within what the search is exhaustive. That no larger system has an attack if this one has none is Lowe's argument (TACAS 1996), not the search's."""
 _INTRUDER = (
     Rule("read first", "I", "I", "decrypts {{{n}, A}}", (("n", _NONCES),), needs=("first I {n} A",), adds=("known {n}",)),
     Rule("read second", "I", "I", "decrypts {{{n}, {m}}}", (("n", _NONCES), ("m", _NONCES)), needs=("second I {n} {m} B",), adds=("known {n}", "known {m}")),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from simkit.attest.flow.switches import EVIDENCE
 
@@ -49,6 +51,20 @@ PARTIES = (
     Party("host", Role.OUTSIDER, "hypervisor, operator, co-tenants: starts VMs, maps and resets devices"),
     Party("network", Role.OUTSIDER, "carries, drops, repeats and answers as it likes"),
 )
+
+NAMES: Mapping[str, str] = MappingProxyType({
+    "bent VM": "the pod's VM as the host starts it, with something changed",
+    "gpu": "the GPU that the owner named",
+    "flawed": "that GPU, with something changed",
+    "peer": "the guest's second GPU",
+    "other": "a genuine GPU of somebody else's",
+    "toy": "a GPU that the host emulates",
+    "L1 VM": "a VM that runs, or asks for, the pod's",
+    "TSM": "the TEE security manager: the platform's side of TDISP",
+    "false AS": "answers for the attestation service with a key of its own",
+    "false KBS": "answers for the KBS",
+})
+"""What the parties of a run are that are not among `PARTIES`."""
 
 
 @dataclass(frozen=True, slots=True)

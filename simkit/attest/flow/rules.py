@@ -20,6 +20,7 @@ SLOT: Over = (("x", ("gpu", "flawed", "other", "toy")),)
 _CHALLENGE: Over = (("n", ("n1", "n2")),)
 _RESET = device.on("RESET")
 _SHOWN = ("pod pod gpu", "pod pod flawed", "pod pod peer", "pod pod other", "pod pod recorded", "bent bent gpu", "none mallory gpu", "pod mallory gpu")
+_OBJECTED = ("bent bent gpu", "pod pod flawed", "pod pod peer", "pod pod other")
 _EVIDENCE = ("gpu", "flawed", "peer", "other", "recorded")
 _HELD = ("holds pod", "slot {x}", "session {x}")
 _ACCEPTED = ("attested {x} {d} {n}", "cleared {n} {d}")
@@ -88,13 +89,13 @@ APPRAISING = (
     _attest("attest poisoned", "bent bent gpu", "evidence of a changed VM that the poisoned reference values list", off=("rvps_provenance",),
             guards=tuple(guard for guard in _OF_A_VM if guard[0] != "measurements"), needs=("references poisoned",)),
     Rule("attest another key", "network", "AS", "attest: the pod's evidence beside the adversary's key, not compared", SESSIONS,
-         needs=("report pod {n} gpu", "challenge {s} {n}"), adds=("token {s} pod {n} gpu mallory", "taken {n}"), off=("report_data",),
+         needs=("report pod {n} gpu", "challenge {s} {n}"), adds=("token {s} pod {n} gpu mallory", "taken {n}"), can=("cuckoo",), off=("report_data",),
          guards=(("nonce_once", "taken {n}"),)),
     Rule("attest replay", "network", "AS", "attest: evidence over {n} into session {s}, whose challenge is {m}", (("s m n", ("s1 n1 n2", "s2 n2 n1")),),
-         needs=("report pod {n} gpu", "challenge {s} {m}"), adds=("token {s} pod {n} gpu pod", "taken {m}"), off=("nonce",),
+         needs=("report pod {n} gpu", "challenge {s} {m}"), adds=("token {s} pod {n} gpu pod", "taken {m}"), can=("replay",), off=("nonce",),
          guards=(("nonce_once", "taken {m}"),)),
-    Rule("warn", "network", "AS", "attest: evidence of {v}, a check objects: contraindicated token for key {k}", (*SESSIONS, ("v k d",
-         ("bent bent gpu", "pod pod flawed"))), needs=("report {v} {n} {d}", "challenge {s} {n}"), adds=("warned {s} {v} {n} {d} {k}",)),
+    Rule("warn", "network", "AS", "attest: evidence of {v} and {d}, a check objects: contraindicated token for key {k}", (*SESSIONS, ("v k d", _OBJECTED)),
+         needs=("report {v} {n} {d}", "challenge {s} {n}"), adds=("warned {s} {v} {n} {d} {k}",)),
 )
 
 _TOKEN: Over = (("s", ("s1", "s2")), ("v k d", _SHOWN), *_CHALLENGE)

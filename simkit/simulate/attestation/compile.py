@@ -42,6 +42,10 @@ class Compiled:
     bad: tuple[Bad, ...]
     goal: int
 
+    def names(self, mask: int) -> frozenset[str]:
+        """The facts of a mask."""
+        return frozenset(fact for number, fact in enumerate(self.facts) if mask >> number & 1)
+
 
 class _Bits:
     """Numbers for facts, as they come up."""

@@ -56,10 +56,15 @@ class Setting:
     placement: Placement = Placement.DIRECT
 
     @property
+    def features(self) -> frozenset[str]:
+        """The features, with those that they rest on."""
+        return with_needs(self.having)
+
+    @property
     def on(self) -> frozenset[str]:
         """Every switch that is on."""
         place = frozenset() if self.placement is Placement.DIRECT else frozenset({self.placement.value})
-        return frozenset(CHECKS) - self.without | with_needs(self.having) | place
+        return frozenset(CHECKS) - self.without | self.features | place
 
     @property
     def table(self) -> Table:
@@ -80,6 +85,11 @@ class Judged:
     def states(self) -> int:
         """States explored for this row."""
         return self.found.states + (self.unchecked.states if self.unchecked else 0)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every state was seen."""
+        return self.found.whole and (self.unchecked is None or self.unchecked.whole)
 
     @property
     def transitions(self) -> int:
@@ -134,6 +144,11 @@ class Flow:
         if property_ is None or property_ not in found.runs:
             return None
         return sequence(self.compiled(), found.runs[property_], " with ".join(adversary.name for adversary in chosen) or "the network alone")
+
+    def undisturbed(self) -> Sequence | None:
+        """The flow as it should be; None where it cannot come to its end."""
+        done = self.search(reduce=False).done
+        return sequence(self.compiled(), done, "the flow, undisturbed") if done else None
 
 
 @dataclass(frozen=True, slots=True)

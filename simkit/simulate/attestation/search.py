@@ -19,21 +19,29 @@ LIMIT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The rules carried out until a property is violated."""
+    """The rules carried out until a state holds `needs` without `unless`: a property's pattern, or the end of an undisturbed run."""
 
-    bad: Bad
+    says: str
+    needs: int
+    unless: int
     rules: tuple[Ground, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """What a search found: `whole` says that every reachable state was seen, `complete` that an undisturbed run can end."""
+    """What a search found: `whole` says that every reachable state was seen, `done` is a run to the flow's end, `reached` the facts that any state holds."""
 
     states: int
     transitions: int
     whole: bool
-    complete: bool
+    reached: frozenset[str]
+    done: Run | None
     runs: Mapping[Property, Run]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the flow can come to its end."""
+        return self.done is not None
 
     @property
     def violated(self) -> tuple[Property, ...]:
@@ -48,14 +56,17 @@ def explore(compiled: Compiled, can: frozenset[str] = frozenset(), *, reduce: bo
     begin, first = _closed(compiled.begin, at_once)
     came_from: dict[int, tuple[int, tuple[Ground, ...]]] = {begin: (begin, first)}
     runs: dict[Property, Run] = {}
-    transitions, complete, whole = len(first), False, True
+    done: Run | None = None
+    transitions, whole, reached = len(first), True, 0
     queue = [begin]
     for state in queue:
-        complete = complete or state & compiled.goal == compiled.goal
+        reached |= state
+        if done is None and state & compiled.goal == compiled.goal:
+            done = Run("the flow is complete", compiled.goal, 0, _way(state, came_from))
         found = [each for each in bad if state & each.needs == each.needs and not state & each.unless]
         for each in found:
             if each.violation.property not in runs:
-                runs[each.violation.property] = Run(each, _way(state, came_from))
+                runs[each.violation.property] = Run(f"{each.violation.property} violated: {each.says}", each.needs, each.unless, _way(state, came_from))
         if found:
             bad = [each for each in bad if each.violation.property not in runs]
         for rule in branching:
@@ -70,7 +81,7 @@ def explore(compiled: Compiled, can: frozenset[str] = frozenset(), *, reduce: bo
         if len(queue) > limit:
             whole = False
             break
-    return Explored(len(came_from), transitions, whole, complete, runs)
+    return Explored(len(came_from), transitions, whole, compiled.names(reached), done, runs)
 
 
 def _live(compiled: Compiled, can: frozenset[str]) -> list[Ground]:
@@ -136,24 +147,24 @@ def shortened(compiled: Compiled, run: Run) -> Run:
     while index:
         index -= 1
         rest = rules[:index] + rules[index + 1 :]
-        if _leads(compiled, rest, run.bad):
+        if _leads(compiled, rest, run):
             rules, index = rest, len(rest)
     return replace(run, rules=tuple(rules))
 
 
-def _leads(compiled: Compiled, rules: list[Ground], bad: Bad) -> bool:
+def _leads(compiled: Compiled, rules: list[Ground], run: Run) -> bool:
     state = compiled.begin
     for rule in rules:
         if state & rule.needs != rule.needs or state & rule.unless:
             return False
         state = state & ~rule.drops | rule.adds
-    return state & bad.needs == bad.needs and not state & bad.unless
+    return state & run.needs == run.needs and not state & run.unless
 
 
 def sequence(compiled: Compiled, run: Run, title: str) -> Sequence:
     """A run as data, for drawing and replaying: no step too many."""
     steps = tuple(_step(rule) for rule in shortened(compiled, run).rules)
-    return Sequence(title, steps, f"{run.bad.violation.property} violated: {run.bad.says}")
+    return Sequence(title, steps, run.says)
 
 
 def _step(ground: Ground) -> Step:

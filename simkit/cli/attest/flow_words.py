@@ -1,0 +1,106 @@
+"""The words in which `simkit attest flow` answers, and the parts of its documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from simkit.attest.flow.adversaries import Adversary
+from simkit.attest.flow.properties import SAYS
+from simkit.model.sequence import Sequence as Run
+from simkit.simulate.attestation.flow import BOUNDS, Judged, Outcome, Setting
+
+
+def because(row: Judged) -> str:
+    """Why a row is what it is."""
+    adversary, broken = row.adversary, properties(row.found.violated)
+    match row.outcome:
+        case Outcome.STOPPED if adversary.stops and row.unchecked:
+            return f"{adversary.stops} (without it: {properties(row.unchecked.violated)})"
+        case Outcome.STOPPED:
+            return f"{adversary.closes} is on" if adversary.closes else "something else stops it"
+        case Outcome.ANYWAY:
+            return f"with {adversary.stops} off nothing gets through either"
+        case Outcome.RESIDUAL:
+            closed = "; closed by " + adversary.closes if adversary.closes and row.unchecked and not row.unchecked.violated else ""
+            return f"{broken}{closed}: {adversary.residual}"
+        case Outcome.THROUGH:
+            return f"{broken}; it takes {adversary.stops} to stop it" if adversary.stops else broken
+    return adversary.residual
+
+
+def summary(rows: Sequence[Judged], *, complete: bool) -> str:
+    """How many rows are what, and whether the undisturbed flow comes to its end."""
+    counted = Counter(row.outcome for row in rows)
+    outcomes = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome if counted[outcome])
+    return f"{outcomes}; undisturbed, the flow {'completes' if complete else 'does NOT complete: nothing is released to anybody'}"
+
+
+def explored(states: int, transitions: int, bounds: Sequence[str] = BOUNDS, *, whole: bool = True) -> str:
+    """What was searched, and within what."""
+    extent = "all that there are" if whole else "CUT SHORT, there are more"
+    return f"{states:,} states, {transitions:,} transitions explored, {extent} within: {'; '.join(bounds)}"
+
+
+def through(rows: Sequence[Adversary]) -> str:
+    """Who gets through."""
+    return f"{', '.join(row.name for row in rows)} get{'s' * (len(rows) == 1)} through" if rows else "nothing gets through"
+
+
+def legend(rows: Sequence[Judged]) -> list[str]:
+    """A sentence for each property that falls somewhere in the table."""
+    fallen = {each for row in rows for found in (row.found, row.unchecked) if found for each in found.violated}
+    return [f"{each} {SAYS[each]}" for each in SAYS if each in fallen]
+
+
+def under(setting: Setting) -> str:
+    """The setting, as the end of a sentence."""
+    count = len(setting.without)
+    off = f"without {', '.join(sorted(setting.without)) if count < 8 else f'{count} checks'}" if count else "all checks on"
+    on = f"with {', '.join(sorted(setting.features))}" if setting.features else "no feature"
+    return f", {off}, {on}" + ("" if setting.placement.value == "direct" else f", the pod {setting.placement}")
+
+
+def shown(outcome: Outcome) -> str:
+    """An outcome, loud where somebody should look."""
+    return outcome.upper() if outcome in (Outcome.THROUGH, Outcome.UNDECIDED) else outcome.value
+
+
+def properties(fallen: Sequence[str]) -> str:
+    """Their names."""
+    return " ".join(fallen)
+
+
+def status(rows: Sequence[Judged]) -> int:
+    """The exit status of a table."""
+    outcomes = {row.outcome for row in rows}
+    return 1 if Outcome.THROUGH in outcomes else 3 if Outcome.UNDECIDED in outcomes else 0
+
+
+def setting_document(setting: Setting) -> dict[str, Any]:
+    """The setting, as a part of a document."""
+    return {"without": sorted(setting.without), "with": sorted(setting.features), "placement": setting.placement.value}
+
+
+def counts(states: int, transitions: int, bounds: Sequence[str] = BOUNDS, *, whole: bool = True) -> dict[str, Any]:
+    """What was searched, as a part of a document."""
+    return {"states": states, "transitions": transitions, "whole": whole, "bounds": list(bounds)}
+
+
+def row_document(row: Judged) -> dict[str, Any]:
+    """A row, as a part of a document."""
+    adversary = row.adversary
+    return {
+        "number": adversary.number, "name": adversary.name, "level": adversary.level.value, "does": adversary.does, "outcome": row.outcome.value,
+        "stops": adversary.stops or None, "closes": adversary.closes or None, "residual": adversary.residual or None,
+        "breaks": [each.value for each in row.found.violated], "otherwise": [each.value for each in row.unchecked.violated] if row.unchecked else None,
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """A run, as a part of a document."""
+    return {"title": run.title, "outcome": run.outcome, "steps": [
+        {"rule": step.rule, "bound": dict(step.bound), "sender": step.sender, "receiver": step.receiver, "says": step.says, "by_adversary": step.by_adversary}
+        for step in run.steps
+    ]}
