@@ -128,6 +128,7 @@ BILLION = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a
     (rim_xml(tamper=lambda text: text.replace("</Meta>", "&x;</Meta>")), "cannot be read"),
     (rim_xml(tamper=lambda text: text.replace("</Meta>", "</Meta><?php x?>")), "processing instruction"),
     (rim_xml(head="<?xml-stylesheet href='x'?>"), "processing instruction"), (rim_xml(tamper=lambda text: text + "<?x?>"), "processing instruction"),
+    (rim_xml(tamper=lambda text: text.replace('xmlns:ns1="https:', 'xmlns:ns1="https')), "no canonical form"),
     (rim_xml(tamper=lambda text: text.replace("<Meta ", '<Meta xml:base="http://elsewhere/" ')), "xml: attribute"),
     (rim_xml().decode().encode("utf-16"), "not UTF-8"), (b"<?xml version='1.0' encoding='latin-1'?>" + rim_xml(), "another encoding"),
     (rim_xml(tamper=lambda text: text.replace("</Payload>", "")), "cannot be read"), (rim_xml()[:-30], "cannot be read"),

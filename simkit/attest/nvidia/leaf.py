@@ -10,6 +10,8 @@ from simkit.model.evidence.certificate import Algorithm, Certificate
 from simkit.model.evidence.given import Given
 from simkit.model.evidence.nvidia import NvidiaEvidence, SpdmReport
 
+P384 = bytes.fromhex("3076301006072a8648ce3d020106052b81040022")
+"""How a SubjectPublicKeyInfo on P-384 begins (RFC 5480 §2): no other key signs reports."""
 _SERIAL = re.compile(r"(?:^|,)(?:2\.5\.4\.5|serialNumber)=([0-9A-Fa-f]{2})([0-9A-Fa-f]{16})(?:,|$)")
 _NAME = re.compile(r"(?:^|,)CN=((?:[^,\\]|\\.)*)")
 
@@ -33,9 +35,9 @@ def leaf_of(evidence: NvidiaEvidence, given: Given) -> Certificate | None:
 
 
 def candidates(certificates: Sequence[Certificate]) -> list[Certificate]:
-    """Those that could be leaves, in order."""
+    """Those that could be leaves, in order; the chains of other vendors may lie among them."""
     issuers = {each.issuer_name for each in certificates if not each.self_issued}
-    lowest = [each for each in certificates if each.subject_name not in issuers]
+    lowest = [each for each in certificates if each.subject_name not in issuers and each.public_key.startswith(P384)]
     return [each for each in lowest if not each.ca] or lowest
 
 

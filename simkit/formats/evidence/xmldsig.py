@@ -94,8 +94,8 @@ def read_signature(root: _Element, *, source: str) -> tuple[XmlSignature, tuple[
         raise _wrong(f"a signature of {len(signature)} bytes over a digest of {len(hashed)}, where 96 and 48 are right", source)
     (data,) = _children(key_info, ("X509Data",), source)
     chain = tuple(each.text or "" for each in data if each.tag == f"{DS}X509Certificate")
-    signed = _canonical(info, exclusive=_algorithm(method, CANONICAL, source))
-    return XmlSignature(_canonical(_without(root, found[0]), exclusive=exclusive), hashed, signed, signature), chain
+    signed = _canonical(info, source, exclusive=_algorithm(method, CANONICAL, source))
+    return XmlSignature(_canonical(_without(root, found[0]), source, exclusive=exclusive), hashed, signed, signature), chain
 
 
 def _without(root: _Element, signature: _Element) -> _Element:
@@ -111,10 +111,13 @@ def _without(root: _Element, signature: _Element) -> _Element:
     return whole
 
 
-def _canonical(element: _Element, *, exclusive: bool) -> bytes:
+def _canonical(element: _Element, source: str, *, exclusive: bool) -> bytes:
     from lxml import etree
 
-    return bytes(etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=False, with_tail=False))
+    try:
+        return bytes(etree.tostring(element, method="c14n", exclusive=exclusive, with_comments=False, with_tail=False))
+    except etree.LxmlError:
+        raise _wrong("XML that has no canonical form, as where a namespace has no absolute name", source) from None
 
 
 def _children(parent: _Element, names: tuple[str, ...], source: str) -> list[_Element]:
