@@ -274,9 +274,20 @@ def test_applied_again_after_a_torn_record(world, monkeypatch, at):
     assert finish_or_undo(world, "apply")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(step=st.integers(0, STEPS - 1), data=st.data())
 def test_killed_while_undoing(tmp_path_factory, step, data):
+    killed_while_undoing(tmp_path_factory, step, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(step=st.integers(0, STEPS - 1), data=st.data())
+def test_killed_while_undoing_many_times(tmp_path_factory, step, data):
+    killed_while_undoing(tmp_path_factory, step, data)
+
+
+def killed_while_undoing(tmp_path_factory, step, data):
     """A step fails, and the process dies at any record or write of the undoing: resume undoes the rest."""
     world = World(tmp_path_factory.mktemp("undoing"))
     with pytest.MonkeyPatch.context() as patch:

@@ -206,7 +206,7 @@ def test_numbers_are_decimal(world):
     assert world.counts()[0] == 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(wishes=st.lists(st.integers(0, 80), min_size=1, max_size=6), room=st.none() | st.integers(0, 70))
 def test_a_pool_against_a_count_of_pages(tmp_path_factory, wishes, room):
     """An oracle that has pages one by one: 1 is in use, of the rest those that are over go, and new ones come while there is memory."""

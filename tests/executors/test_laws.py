@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,9 +41,20 @@ def plans(draw):
     return small_plan(replace(host, functions=(*host.functions, *virtual)), vfs=draw(st.integers(0, 6)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(plan=plans(), data=st.data())
 def test_all_or_nothing(plan, data):
+    all_or_nothing(plan, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(plan=plans(), data=st.data())
+def test_all_or_nothing_many_times(plan, data):
+    all_or_nothing(plan, data)
+
+
+def all_or_nothing(plan, data):
     plan = with_steps(plan)
     with TemporaryDirectory() as place:
         folder, journal = Path(place) / "node", Path(place) / "journal"

@@ -55,7 +55,7 @@ def within(rule: Spread, homes: dict[str, int], fleet: Fleet) -> bool:
     return all(places.count(place) <= rule.most for place in places)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.lists(small_hosts(), min_size=2, max_size=3), small_workloads(), small_workloads(), RULES)
 def test_a_spread_is_found_exactly_where_there_is_one(hosts, one: Workload, two: Workload, rules) -> None:
     agrees(hosts, one, two, rules)

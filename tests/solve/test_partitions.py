@@ -34,7 +34,7 @@ def guests(*wishes: tuple[int, bool]) -> Workload:
                                for number, (count, linked) in enumerate(wishes)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=4, unique=True).map(lambda found: tuple(sorted(found))), max_size=5),
        st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=3))
 def test_a_plan_is_found_exactly_where_there_is_one(sets, wishes) -> None:
