@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 from simkit.model.function import Kind
 from simkit.model.platform import TeeKind
 from simkit.model.route import PeerClass
-from simkit.model.workload import Apart, DeviceRequest, GuestRequest, NumaRule, Share, Spread, Topology, Workload
-from simkit.solve.labels import KEPT, Label, What, describe, listed, noun
+from simkit.model.workload import Apart, Companions, DeviceRequest, GuestRequest, NumaRule, Share, Spread, Topology, Workload
+from simkit.solve.labels import KEPT, PLACE, Label, What, describe, gib, listed, noun
 
 _FARTHER = (PeerClass.NVL, PeerClass.NVB, PeerClass.PIX, PeerClass.PXB, PeerClass.PHB, PeerClass.SYS)
 _GIB = 1 << 30
 _NAMED = 4
 
-Ladder = tuple["Change", ...]
+Ladder = Sequence["Change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,27 @@ class Change:
     text: str
     cost: int
     workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps(Sequence[Change]):
+    """Changes made when they are looked at: there are as many as numbers up to what a guest asks for."""
+
+    most: int
+    make: Callable[[int], Change]
+
+    def __len__(self) -> int:
+        return self.most
+
+    @overload
+    def __getitem__(self, at: int) -> Change: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Change, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Change | tuple[Change, ...]:
+        if isinstance(at, slice):
+            return tuple(self.make(number) for number in range(self.most)[at])
+        return self.make(range(self.most)[at])
 
 
 def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
@@ -59,26 +81,31 @@ def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
             plain = replace(guest, tee=TeeKind.NONE)
             yield (Change(f"{guest.name} without {guest.tee}, so not confidential", 1, _guest(workload, plain)),)
         case What.LIMITS:
-            yield from ((change,) for change in _other_topologies(workload, guest))
+            yield from ((change,) for change in _other_trees(workload, guest))
         case What.CPUS:
-            yield tuple(
-                Change(
-                    f"{guest.name} with {cpus} {'CPU' if cpus == 1 else 'CPUs'} in place of {guest.cpus}",
-                    guest.cpus - cpus,
-                    _guest(workload, replace(guest, cpus=cpus)),
-                )
-                for cpus in range(guest.cpus - 1, 0, -1)
-            )
+            yield _Steps(guest.cpus - 1, lambda step: _fewer_cpus(workload, guest, step + 1))
         case What.MEMORY:
-            whole = -(-guest.memory_bytes // _GIB)
-            yield tuple(
-                Change(
-                    f"{guest.name} with {size} GiB of memory in place of {guest.memory_bytes / _GIB:g} GiB",
-                    whole - size,
-                    _guest(workload, replace(guest, memory_bytes=size * _GIB)),
-                )
-                for size in range(whole - 1, 0, -1)
-            )
+            yield _Steps(max(-(-guest.memory_bytes // _GIB) - 1, 0), lambda step: _less_memory(workload, guest, step + 1))
+            yield from ((change,) for change in _other_pages(workload, guest))
+
+
+def _fewer_cpus(workload: Workload, guest: GuestRequest, fewer: int) -> Change:
+    cpus = guest.cpus - fewer
+    text = f"{guest.name} with {cpus} {'CPU' if cpus == 1 else 'CPUs'} in place of {guest.cpus}"
+    return Change(text, fewer, _guest(workload, replace(guest, cpus=cpus)))
+
+
+def _less_memory(workload: Workload, guest: GuestRequest, less: int) -> Change:
+    whole = -(-guest.memory_bytes // _GIB)
+    text = f"{guest.name} with {whole - less} GiB of memory in place of {gib(guest.memory_bytes)}"
+    return Change(text, less, _guest(workload, replace(guest, memory_bytes=(whole - less) * _GIB)))
+
+
+def _other_pages(workload: Workload, guest: GuestRequest) -> Iterator[Change]:
+    """Memory in pages of any size, or in the huge pages that the host may have set aside."""
+    for size, told in ((None, "pages of any size"), (1 << 30, "pages of 1 GiB"), (2 << 20, "pages of 2 MiB")):
+        if size != guest.hugepage_bytes and (size is None or guest.memory_bytes % size == 0):
+            yield Change(f"{guest.name} with its memory in {told}", 1, _guest(workload, replace(guest, hugepage_bytes=size)))
 
 
 def _looser(workload: Workload, number: int) -> Ladder:
@@ -88,7 +115,7 @@ def _looser(workload: Workload, number: int) -> Ladder:
     def with_rule(changed: Spread) -> Workload:
         return replace(workload, spread=(*workload.spread[:number], changed, *workload.spread[number + 1 :]))
 
-    return tuple(Change(f"up to {most} of {listed(list(rule.guests))} on one {rule.by}", most - rule.most, with_rule(replace(rule, most=most)))
+    return tuple(Change(f"up to {most} of {listed(list(rule.guests))} on one {PLACE[rule.by]}", most - rule.most, with_rule(replace(rule, most=most)))
                  for most in range(rule.most + 1, len(rule.guests) + 1))
 
 
@@ -209,7 +236,13 @@ def _farther(workload: Workload, guest: GuestRequest, index: int, what: What) ->
         yield Change(f"{guest.name} with its {describe(request)} near to no GPU in place of {bound}", steps, anywhere)
 
 
-def _other_topologies(workload: Workload, guest: GuestRequest) -> Iterator[Change]:
+def _other_trees(workload: Workload, guest: GuestRequest) -> Iterator[Change]:
+    if guest.companions is Companions.PORT:
+        bridged = _guest(workload, replace(guest, companions=Companions.BRIDGE))
+        yield Change(f"{guest.name} with companions on a bridge in place of a port each", 1, bridged)
+    if guest.companions is not Companions.LEFT:
+        left = _guest(workload, replace(guest, companions=Companions.LEFT))
+        yield Change(f"{guest.name} with companions left out of it: bound to vfio-pci and not attached", 2, left)
     lost = {Topology.FLATTEN: ", so that its drivers see no switches", Topology.AUTO: ", so that its drivers see switches only where it asks for neighbours"}
     for other in (Topology.AUTO, Topology.REPLICATE, Topology.FLATTEN):
         if other is not guest.topology:

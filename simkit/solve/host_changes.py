@@ -15,7 +15,7 @@ from simkit.semantics.what_if import what_if
 from simkit.solve.answer import Relaxation
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.labels import Label, What, listed
-from simkit.solve.open_facts import SOME_VFS
+from simkit.solve.open_facts import with_some_vfs
 from simkit.solve.problem import Problem, build
 
 _MOST_PORTS = 32
@@ -83,5 +83,5 @@ def _firmware(workload: Workload, host: Host, helps: Callable[[Host], bool]) -> 
             yield Relaxation(f'the firmware\'s switch for ACS on, where it has one: {BIOS["acs"]}', _SWITCH_COST)
     wanted = [request for guest in workload.guests for request in guest.devices if request.share.virtual]
     without = [function for function in host.functions if function.sriov is None and not function.usage and any(request.fits(function) for request in wanted)]
-    if without and helps(host.with_functions(*(replace(function, sriov=SOME_VFS) for function in without))):
+    if without and helps(with_some_vfs(host, [function.address for function in without])):
         yield Relaxation(f'the firmware\'s switch for SR-IOV on, where it has one: {BIOS["sriov"]}', _SWITCH_COST)

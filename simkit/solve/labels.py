@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
-from simkit.model.workload import DeviceRequest, Share
+from simkit.model.workload import DeviceRequest, Scope, Share
 
 NOWHERE = Address(0, 0, 0, 0)
 
@@ -47,6 +47,9 @@ class Label:
     group: Address = NOWHERE
 
 
+PLACE = {Scope.HOST: "host", Scope.DOMAIN: "failure domain", Scope.NUMA: "NUMA node", Scope.SWITCH: "switch"}
+"""What guests are spread over, for people."""
+
 _WORDS = {Kind.GPU: ("GPU", "GPUs"), Kind.NIC: ("NIC", "NICs"), Kind.NVME: ("NVMe disk", "NVMe disks"), Kind.NVSWITCH: ("NVSwitch", "NVSwitches"),
           Kind.USB: ("USB controller", "USB controllers"), Kind.AUDIO: ("audio function", "audio functions"),
           Kind.STORAGE: ("storage controller", "storage controllers"), Kind.DISPLAY: ("display", "displays")}
@@ -75,3 +78,9 @@ def describe(request: DeviceRequest, count: int | None = None) -> str:
 def listed(words: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
+
+
+def gib(size_bytes: int) -> str:
+    """A size for people: ``64 GiB``, ``0.5 GiB``."""
+    whole, rest = divmod(size_bytes, 1 << 30)
+    return f"{size_bytes / (1 << 30):g} GiB" if rest and whole < 100_000 else f"{whole} GiB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from simkit.model.address import Address
@@ -15,8 +15,8 @@ from simkit.solve.answer import Answer, Case, Infeasible, Planned, Reason, Undec
 from simkit.solve.arrange import Arranged, arrange
 from simkit.solve.problem import Problem, build
 
-SOME_VFS = Sriov(64, 64, 0, 1, 1)
-"""Stands, while asking whether it would matter, for virtual functions that nobody knows of. No plan is made with it."""
+_MOST_VFS = 64
+"""How many virtual functions a function is taken to have, while asking whether it would matter that nobody knows."""
 
 
 def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host], Answer]) -> Undecided | None:
@@ -31,12 +31,31 @@ def open_question(problem: Problem, refused: Infeasible, solve: Callable[[Host],
             return Undecided("it depends on how the kernel groups devices, and that on facts that are not known", facts, cases)
     guessed = {function.address for function in _without_sriov(problem)}
     if guessed:
-        host = problem.host.with_functions(*(replace(problem.host[address], sriov=SOME_VFS) for address in sorted(guessed)))
+        host = with_some_vfs(problem.host, guessed)
         if _fits(problem, host):
             facts = tuple(Reason(f"how many virtual functions {address} ({host[address].label}) has, and where: read its configuration space as root",
                                  (host.where(f"{host[address].path}/sriov"),)) for address in sorted(guessed))
             return Undecided("it depends on virtual functions of which the source does not tell", facts, (Case("there are none", refused),))
     return None
+
+
+def with_some_vfs(host: Host, addresses: Collection[Address]) -> Host:
+    """The host as if these functions had virtual ones: past the last function of their bus and in turns, so that no two are at one address.
+
+    No plan is made with it.
+    """
+    by_bus: dict[tuple[int, int], list[Address]] = {}
+    for address in sorted(addresses):
+        by_bus.setdefault((address.domain, address.bus), []).append(address)
+    changed = []
+    for (domain, bus), mine in by_bus.items():
+        first = 1 + max(other.address.devfn for other in host.functions if (other.address.domain, other.address.bus) == (domain, bus))
+        for turn, address in enumerate(mine):
+            count = min(_MOST_VFS, (0xFF - first - turn) // len(mine) + 1)
+            if count > 0:
+                some = Sriov(count, count, 0, first + turn - address.devfn, len(mine))
+                changed.append(replace(host[address], sriov=some))
+    return host.with_functions(*changed)
 
 
 def _fits(problem: Problem, host: Host) -> bool:

@@ -10,18 +10,17 @@ from simkit.model.function import Kind
 from simkit.model.place import Place
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import Apart, DeviceRequest, Scope
+from simkit.model.workload import Apart, DeviceRequest
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS
 from simkit.semantics.guest_space import guest_space
 from simkit.semantics.partitions import partitions_of, unprotected
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
-from simkit.solve.labels import Label, What, describe, listed, noun
+from simkit.solve.labels import PLACE, Label, What, describe, gib, listed, noun
 from simkit.solve.naming import guests
 from simkit.solve.problem import Problem, Wish
 
-_GIB = 1 << 30
 _SHOWN = 4
 
 
@@ -178,8 +177,7 @@ class _Teller:
 
     def _spread(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         rule = self.workload.spread[label.request]
-        one = {Scope.HOST: "host", Scope.DOMAIN: "failure domain", Scope.NUMA: "NUMA node", Scope.SWITCH: "switch"}[rule.by]
-        return f"at most {rule.most} of {listed(list(rule.guests))} may be on one {one}", ()
+        return f"at most {rule.most} of {listed(list(rule.guests))} may be on one {PLACE[rule.by]}", ()
 
     def _cpus(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)
@@ -193,13 +191,13 @@ class _Teller:
 
     def _memory(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)
-        text = f"{guest.name} asks for {guest.memory_bytes / _GIB:g} GiB of memory"
+        text = f"{guest.name} asks for {gib(guest.memory_bytes)} of memory"
         if label != self._same(label)[-1]:
             return text, ()
         total = sum(room or 0 for _, _, room in self.problem.nodes)
         whole = sum(node.memory_bytes for node in self.host.numa_nodes if is_known(node.memory_bytes) and is_known(node.cpus) and len(node.cpus))
-        beside = f" beside {(whole - total) / _GIB:g} GiB of huge pages that others have, or that no guest here asks for" if whole > total else ""
-        return f"{text}; {self.host.name} has {total / _GIB:g} GiB{beside}", (self.host.where("numa_nodes"),)
+        beside = f" beside {gib(whole - total)} of huge pages that others have, or that no guest here asks for" if whole > total else ""
+        return f"{text}; {self.host.name} has {gib(total)}{beside}", (self.host.where("numa_nodes"),)
 
     def _limits(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         guest = self.workload.guest(label.guest)

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 from simkit.cli.solve import describe, document
 from simkit.formats.source import open_host, open_workload
+from simkit.model.address import Address
+from simkit.model.function import Kind
 from simkit.model.unknown import UNKNOWN
+from simkit.model.workload import DeviceRequest, GuestRequest, Share, Workload
 from simkit.semantics.placement import check
 from simkit.solve.answer import Infeasible, Planned, Undecided
 from simkit.solve.solve import solve
@@ -40,3 +43,19 @@ def test_unknown_virtual_functions_leave_it_open() -> None:
     assert isinstance(answer, Undecided)
     assert any("how many virtual functions 0000:04:00.0" in fact.text for fact in answer.facts)
     assert isinstance(answer.cases[0].answer, Infeasible)
+
+
+def test_functions_of_one_device_are_taken_to_have_virtual_ones_at_addresses_of_their_own() -> None:
+    """A card of two ports, of neither of which SR-IOV is known, or which both have none: no address is given twice."""
+    host = open_host("xe8640")
+    port = host[Address.parse("0000:4c:00.0")]
+    for stated in (UNKNOWN, None):
+        both = [replace(port, sriov=stated, multifunction=True), replace(port, address=replace(port.address, function=1), sriov=stated, multifunction=True)]
+        twice = replace(host, functions=tuple(sorted((*(function for function in host.functions if function != port), *both), key=lambda function: function.address)))
+        answer = solve(Workload("w", (GuestRequest("a", (DeviceRequest(Kind.NIC, 4, Share.VF, model="ConnectX-6"),)),)), twice)
+        if stated is None:
+            assert isinstance(answer, Infeasible)
+            assert any("SR-IOV on" in change.text for change in answer.relaxations), answer.relaxations
+        else:
+            assert isinstance(answer, Undecided)
+            assert [fact.text.split(" (")[0] for fact in answer.facts] == [f"how many virtual functions 0000:4c:00.{number}" for number in (0, 1)]

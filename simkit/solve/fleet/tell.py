@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from simkit.model.workload import Apart, NumaRule, Scope, Workload
+from simkit.model.workload import Apart, NumaRule, Workload
 from simkit.solve.answer import Reason
 from simkit.solve.fleet.fits import Fits
 from simkit.solve.fleet.kinds import GuestKind, HostKind
-from simkit.solve.labels import KEPT, What, describe, listed, noun
+from simkit.solve.labels import KEPT, PLACE, What, describe, gib, listed, noun
 
 _SHOWN = 4
-_GIB = 1 << 30
 
 
 def tell(fits: Fits, hosts: Sequence[HostKind], core: Mapping[GuestKind, int], guests: Mapping[GuestKind, tuple[str, ...]],
@@ -36,8 +35,7 @@ def tell(fits: Fits, hosts: Sequence[HostKind], core: Mapping[GuestKind, int], g
         told.append(Reason(text, tuple(dict.fromkeys((*places, *(host.host.places.root for host in hosts[:_SHOWN])))) if last else places))
     for rule in sorted({number for kind in core for number in kind.rules}):
         spread = workload.spread[rule]
-        place = "host" if spread.by is Scope.HOST else "failure domain" if spread.by is Scope.DOMAIN else "NUMA node" if spread.by is Scope.NUMA else "switch"
-        told.append(Reason(f"at most {spread.most} of {_who(spread.guests)} may be on one {place}", (workload.places.of(f"spread/{rule}"),)))
+        told.append(Reason(f"at most {spread.most} of {_who(spread.guests)} may be on one {PLACE[spread.by]}", (workload.places.of(f"spread/{rule}"),)))
     return tuple(told)
 
 
@@ -93,7 +91,7 @@ def _sentence(kind: GuestKind, what: What, index: int, names: Sequence[str]) -> 
             return f"{who} {wants} {whose} {describe(request)} at most {request.peers} from each other"
         return f"{who} {wants} each of {whose} {noun(request.kind, 2)} at most {request.near} from a GPU of {'their' if several else 'its'} own"
     words = {What.TEE: f"{asks} for {guest.tee}", What.CPUS: f"{asks} for {guest.cpus} CPUs{each}",
-             What.MEMORY: f"{asks} for {guest.memory_bytes / _GIB:g} GiB of memory{each}",
+             What.MEMORY: f"{asks} for {gib(guest.memory_bytes)} of memory{each}",
              What.NUMA: f"{'take' if several else 'takes'} CPUs and memory only from NUMA nodes of {'their' if several else 'its'} own devices",
              What.ISOLATION: f"{asks} for isolation by {tuple(Apart)[index]}",
              What.LIMITS: f"{'want' if several else 'wants'} a {guest.topology} topology within the guest's limits"}
@@ -113,7 +111,7 @@ def _there(fits: Fits, hosts: Sequence[HostKind], kind: GuestKind, what: What, i
         request = kind.request.devices[index]
         return f"; {asked} altogether, the {count} hosts have {total} {noun(request.kind, total)}, one of them at most {most}"
     if what is What.MEMORY:
-        return f"; the {count} hosts have {total / _GIB:g} GiB, one of them at most {most / _GIB:g} GiB"
+        return f"; the {count} hosts have {gib(total)}, one of them at most {gib(most)}"
     if what is What.CPUS:
         return f"; the {count} hosts have {total} cores, one of them at most {most}"
     return f"; the {count} hosts have keys for {total} such guests"
