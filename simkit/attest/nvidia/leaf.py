@@ -47,7 +47,7 @@ def pdi_of(leaf: Certificate | None) -> str:
     The layer below the leaf, boot ROM, is certified for one device under a serial number of nine octets, of which the last eight are the PDI:
     the same eight that switches list as their GPUs and that switches report as their own.
     """
-    found = _SERIAL.search(leaf.issuer) if leaf is not None else None
+    found = _SERIAL.search(leaf.issuer) if leaf is not None and not leaf.ca else None
     return found[2].lower() if found else ""
 
 
@@ -57,6 +57,6 @@ def chip_of(leaf: Certificate | None) -> str:
 
 
 def model_of(leaf: Certificate | None) -> str:
-    """NVIDIA's hwmodel: the common name of the leaf's issuer, as "GH100 A01 GSP BROM"."""
-    found = _NAME.search(leaf.issuer) if leaf is not None else None
+    """NVIDIA's hwmodel: the common name of the leaf's issuer, as "GH100 A01 GSP BROM"; empty where the leaf is missing."""
+    found = _NAME.search(leaf.issuer) if leaf is not None and not leaf.ca else None
     return found[1] if found else ""
