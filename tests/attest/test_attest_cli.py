@@ -1,6 +1,8 @@
 """`simkit attest verify`, `explain` and `diff` as a user meets them: exit status, JSON by its schema, errors with a remedy."""
 
 import json
+import re
+import shlex
 
 import jwt
 import pytest
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jsonschema import validate
 
 from simkit.cli.main import cli, main
+from simkit.formats.library import folder
 from simkit.formats.schema import schema
 
 
@@ -100,3 +103,25 @@ def test_every_command_has_help() -> None:
     for name in ("verify", "explain", "diff"):
         assert name in listed
         assert "Exit status" in run(name, "--help").output
+
+
+def test_the_examples_of_help_work(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = [example for name in ("verify", "explain", "diff") for example in re.findall(r"^ +simkit attest (.+)$", run(name, "--help").output, re.MULTILINE)]
+    assert len(examples) == 6
+    for example in examples:
+        done = run(*shlex.split(example))
+        assert done.exit_code == (1 if example.startswith("diff") else 0), (example, done.output)
+    assert json.loads((tmp_path / "ear.json").read_text())["submods"]["cpu0"]["ear.status"] == "affirming"
+
+
+def test_one_gpu_eight_times_is_told_once(tmp_path) -> None:
+    board = json.loads((folder() / "evidence" / "hgx-h100-gpus.json").read_text())
+    (tmp_path / "eight.json").write_text(json.dumps([board[0]] * 8))
+    done = run("verify", str(tmp_path / "eight.json"), "hgx-h100-switches.json", "--at", "2025-07-01", "--nonce", "00" * 32)
+    assert done.exit_code == 1
+    assert "  because distinct failed: presented more than once" in done.output
+    assert "  because nonce of devices 0-11 failed: " in done.output
+    assert "  nvidia-gpu: 8 devices, 0-7" in done.output
+    whole = run("verify", "hgx-h100-gpus.json", "hgx-h100-switches.json", "--at", "2025-07-01", "--nonce", board[0]["nonce"], "--each")
+    assert (whole.exit_code, whole.output.count("\n  device ")) == (0, 12)

@@ -22,5 +22,11 @@ def attest() -> None:
     """Evidence of CPUs, GPUs and switches, verified without a network.
 
     EVIDENCE is a SEV-SNP report, a TDX or SGX quote, Azure's HCL report or JSON, NVIDIA's GPU or switch evidence, a RIM, a certificate, or
-    Trustee's composite evidence: bytes, hex, base64 or JSON, recognised from the content; `-` is standard input.
+    Trustee's composite evidence: bytes, hex, base64 or JSON, recognised from the content; `-` is standard input. Some real ones are shipped:
+
+    \b
+    simkit attest verify milan-report.bin --chain milan-vcek.der --at 2025-07-01
+    simkit attest explain hgx-h100-gpus.json
+
+    Exit status: 0 yes, 1 no (a failed verdict, a difference, a finding), 2 bad use or bad input.
     """

@@ -20,7 +20,7 @@ def diff(*, before: str, after: str, output: str) -> None:
     """In what two pieces of evidence differ, claim by claim, device by device in the order of the files.
 
     \b
-    simkit attest diff yesterday.bin today.bin
+    simkit attest diff hgx-h100-gpus.json hgx-h100-switches.json
 
     Exit status: 0 equal, 1 they differ, 2 bad input.
     """

@@ -25,8 +25,8 @@ def explain(*, evidence: tuple[str, ...], at: datetime | None, output: str) -> N
     """Say what evidence says: who speaks, of what, with which flags and versions. Nothing is verified, unless --at is given.
 
     \b
-    simkit attest explain report.bin
-    simkit attest explain gpus.json --at 2025-07-01 --format json
+    simkit attest explain milan-report.bin
+    simkit attest explain hgx-h100-gpus.json --at 2025-07-01 --format json
 
     Exit status: 0 explained, 2 bad input.
     """

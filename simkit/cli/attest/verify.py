@@ -35,9 +35,9 @@ def verify(*, evidence: tuple[str, ...], policy: str | None, ear: Path | None, k
     """Verify evidence, each check with its reason, and give a verdict. Several files are one set of devices.
 
     \b
-    simkit attest verify report.bin --chain vcek.der --at 2025-07-01
-    simkit attest verify quote.bin --collateral collateral.json --at 2025-07-01 --report-data 00ff…
-    simkit attest verify gpus.json switches.json --nonce 4760e3… --policy strict --at now
+    simkit attest verify milan-report.bin --chain milan-vcek.der --at 2025-07-01
+    simkit attest verify tdx-quote.bin --collateral tdx-collateral.json --at 2025-07-01 --ear ear.json
+    simkit attest verify hgx-h100-gpus.json hgx-h100-switches.json --at 2025-07-01
 
     Without --policy: format, signature, chain, root and validity must hold, debug must be off, devices distinct, and what was given must fit.
 
