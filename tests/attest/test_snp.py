@@ -78,6 +78,14 @@ def test_right_names_with_foreign_keys_are_no_chain() -> None:
     assert checks["signature"].status.value == "ok"
 
 
+def test_chips_and_providers_have_intermediates_of_their_own() -> None:
+    here = world()
+    by_asvk = issue("SEV-VCEK", vek_key().public_key(), "SEV-VLEK-Milan", rsa_key("asvk"), extensions=vcek_extensions())
+    by_ask = issue("SEV-VLEK", vek_key().public_key(), "SEV-Milan", rsa_key("ask"), extensions=vlek_extensions())
+    assert asked(leaf=by_asvk)[1] == ["chain"]
+    assert appraised(report(key_info=4, chip=b""), here.given(by_ask))[1] == ["chain"]
+
+
 def test_a_chain_of_its_own_ends_at_no_trusted_root() -> None:
     ark, ask = rsa_key("own ark"), rsa_key("own ask")
     own = [issue("ARK-Milan", ark.public_key(), "ARK-Milan", ark, ca=True), issue("SEV-Milan", ask.public_key(), "ARK-Milan", ark, ca=True),
@@ -105,6 +113,8 @@ def test_the_signer_that_the_report_names_must_be_the_one() -> None:
     here = world()
     missing = ["signature", "chain", "root", "validity"]
     assert appraised(report(), here.given(here.vlek()))[1] == missing
+    assert "there is one of the other kind of signer" in appraised(report(), here.given(here.vlek()))[2]["signature"].why
+    assert "other kind" not in appraised(report(), here.given())[2]["signature"].why
     assert appraised(report(key_info=1 << 2), here.given(here.vcek()))[1] == missing
 
 
@@ -199,7 +209,9 @@ def test_an_author_key_without_its_flag_is_a_contradiction() -> None:
 
 @pytest.mark.parametrize(("vmpl", "highest", "because"), [(0, 0, []), (1, 0, ["vmpl"]), (3, 3, []), (4, 3, ["vmpl"]), (4, 9, ["vmpl"]), (0xFFFFFFFF, 3, ["vmpl"])])
 def test_who_asked_for_the_report(vmpl: int, highest: int, because: list[str]) -> None:
-    assert asked(report(vmpl=vmpl), policy=AppraisalPolicy(snp=SnpPolicy(highest_vmpl=highest)))[1] == because
+    _, found, checks = asked(report(vmpl=vmpl), policy=AppraisalPolicy(snp=SnpPolicy(highest_vmpl=highest)))
+    assert found == because
+    assert checks["vmpl"].why.startswith("the host asked" if vmpl == 0xFFFFFFFF else f"asked for at VMPL {vmpl}")
 
 
 @pytest.mark.parametrize(("said", "more", "because"), [
@@ -283,3 +295,8 @@ def test_an_expired_link_is_named() -> None:
     from datetime import timedelta
 
     assert asked(at=AT + timedelta(days=800))[1] == ["validity"]
+
+
+def test_trailing_bytes_are_told_with_the_format() -> None:
+    assert asked(report() + bytes(7))[2]["format"].why.endswith("; 7 bytes behind it count for nothing")
+    assert "behind it" not in asked()[2]["format"].why

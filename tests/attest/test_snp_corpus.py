@@ -1,5 +1,7 @@
 """Every SEV-SNP row of the corpus's MANIFEST, with its verdict and the checks that make it, at pinned times."""
 
+import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,15 +67,35 @@ ROWS = [
     (f"{AZURE}/evidence-v2.json", [], {"report_data": V2_NONCE}, "pass", []),
     (f"{AZURE}/evidence-v2.json", [], {"report_data": V2_NONCE[:47]}, "fail", ["report_data"]),
     (f"{AZURE}/evidence-v2.json", [], {"nonce": V2_NONCE[:32]}, "fail", ["nonce"]),
+    (f"{COCO}/test-vcek.der", [], {}, "pass", []),
+    (f"{COCO}/test-vcek-invalid-legacy.der", [], {}, "fail", ["chain", "root"]),
+    (f"{COCO}/test-vlek.der", [], {}, "pass", []),
+    (f"{COCO}/test-vlek.der", [], {"at": LATE}, "fail", ["validity"]),
+    (f"{GO}/vcek.testcer", [], {}, "pass", []),
+    (f"{AZURE}/vcek.pem", [], {}, "pass", []),
+    ("snp/virtee/vcek_turin.der", ["snp/virtee/cert_chain_turin"], {}, "pass", []),
+    *((f"snp/{name}", [], {}, "pass", []) for name in ("roots/ask_ark_genoa.pem", "roots/ask_ark_genoa_vlek.pem", "roots/ask_ark_milan.pem", "roots/ask_ark_milan_vlek.pem",
+      "roots/ask_ark_turin_vcek.pem", "roots/ask_ark_turin_vlek.pem", "virtee/cert_chain_milan", "virtee/cert_chain_turin")),
     (f"{TDX}/hcl-report.bin", [], {}, "fail", ["signature", "chain", "root", "validity"]),
     (f"{TDX}/evidence-v1.json", [], {"nonce": b"other"}, "fail", ["nonce"]),
 ]
 
 
+MEASURED_ELSEWHERE = {f"snp/virtee-measurement/{name}" for name in ("ovmf_AmdSev_suffix.bin", "ovmf_OvmfX64_suffix.bin", "test_auth_block.bin", "test_auth_sig.bin",
+                                                                    "test_id_sig.bin")}
+"""Firmware and ID blocks: inputs of launch digests, not evidence."""
+
+
 def test_the_table_has_this_many_rows() -> None:
-    assert len(ROWS) == 36
-    assert sorted({row[3] for row in ROWS}) == ["fail", "pass"]
-    assert sum(row[3] == "pass" for row in ROWS) == 17
+    assert len(ROWS) == 51
+    assert Counter(row[3] for row in ROWS) == {"pass": 30, "fail": 21}
+
+
+def test_every_row_of_the_manifest_is_in_the_table(corpus: Path) -> None:
+    listed = {line.split("|")[1].strip() for line in (corpus / "attestation/MANIFEST.md").read_text().splitlines() if line.startswith("| snp/")}
+    used = {path for evidence, support, *_ in ROWS for path in (evidence, *support) if path.startswith("snp/")}
+    assert used == listed - MEASURED_ELSEWHERE
+    assert (len(listed), len(used)) == (32, 27)
 
 
 @pytest.mark.parametrize(("evidence", "support", "more", "verdict", "because"), ROWS)
@@ -87,6 +109,15 @@ def test_verdict_and_reason(corpus: Path, evidence: str, support: list[str], mor
 def test_azures_td_is_bound_to_its_vtpm(corpus: Path, name: str) -> None:
     found = {check.id.value: check for check in appraised(corpus, f"{TDX}/{name}", nonce=b"challenge").checks}
     assert [found[each].status.value for each in ("signature", "chain", "root", "runtime_data", "nonce")] == ["ok"] * 5
+
+
+def test_the_second_version_of_azures_td_evidence_differs_by_its_number(corpus: Path, tmp_path: Path) -> None:
+    value = json.loads((corpus / "attestation" / TDX / "evidence-v1.json").read_text()) | {"version": 2}
+    piece = tmp_path / "v2.json"
+    piece.write_text(json.dumps(value))
+    assert open_evidence([str(piece)]).statements[0].generation == 2
+    found = {check.id.value: check for check in appraised(corpus, str(piece), report_data=b"challenge").checks}
+    assert found["report_data"].why.startswith("the user data of the runtime data are 00000000")
 
 
 def test_what_was_not_compared_is_skipped_with_its_reason(corpus: Path) -> None:
@@ -107,9 +138,7 @@ def test_a_missing_certificate_is_named_with_its_address(corpus: Path) -> None:
     assert found["signature"].why.endswith("?blSPL=03&teeSPL=00&snpSPL=08&ucodeSPL=115 (or Genoa in place of Milan)")
 
 
-def test_turins_certificate_alone_reaches_turins_root(corpus: Path) -> None:
-    found = appraised(corpus, "snp/virtee/vcek_turin.der", "snp/virtee/cert_chain_turin")
-    assert (found.verdict.value, found.kind.value) == ("pass", "certificate")
+def test_what_turins_certificate_says(corpus: Path) -> None:
     [leaf] = open_support([str(corpus / "attestation/snp/virtee/vcek_turin.der")]).certificates
     assert leaf.amd is not None
     assert (leaf.amd.product_name, leaf.amd.fmc, leaf.amd.microcode, leaf.amd.hardware_id.hex()) == ("Turin", 0, 9, "1e550a8ee5cf9f4d")

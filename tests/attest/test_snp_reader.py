@@ -100,6 +100,13 @@ def test_a_table_alone_is_a_chain() -> None:
     assert len(read_support(table(("VCEK", here.vcek()), ("ASK", here.ask)), source="made").certificates) == 2
 
 
+def test_more_certificates_than_a_chain_has_are_refused() -> None:
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(world().vcek()) + b"\n-----END CERTIFICATE-----\n"
+    assert len(read_evidence(report() + table(("VCEK", pem * 64)), source="made").statements[0].certificates) == 64
+    with pytest.raises(BrokenEvidence, match="over 64 certificates beside one report"):
+        read_evidence(report() + table(("VCEK", pem * 64), ("ASK", pem)), source="made")
+
+
 def test_the_firmwares_response_is_opened() -> None:
     found = read_evidence(struct.pack("<II24x", 0, 1184) + report() + bytes(2784), source="made")
     assert found.notes == ("the report was inside the firmware's response to MSG_REPORT_REQ", "2784 trailing bytes after the report, all zero")

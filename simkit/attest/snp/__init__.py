@@ -21,7 +21,8 @@ __all__ = ["checks", "device", "measured"]
 def checks(evidence: SnpEvidence, given: Given, policy: AppraisalPolicy) -> Iterator[Check]:
     """Every check of one report (AMD 56860, ATTESTATION_REPORT; AMD 57230 for its certificates)."""
     report, endorsed = evidence.report, endorsement(evidence, given)
-    yield ok(CheckId.FORMAT, f"{evidence.form}; the report is of version {report.version}, its reserved bytes are zero")
+    trailing = f"; {evidence.trailing} bytes behind it count for nothing" if evidence.trailing else ""
+    yield ok(CheckId.FORMAT, f"{evidence.form}; the report is of version {report.version}, its reserved bytes are zero{trailing}")
     yield signature_check(report, endorsed)
     yield from chain_checks(endorsed)
     yield hwid_check(report, endorsed)

@@ -23,12 +23,16 @@ _NAMES = {Signer.VCEK: "CN=SEV-VCEK", Signer.VLEK: "CN=SEV-VLEK"}
 
 @dataclass(frozen=True, slots=True)
 class Endorsement:
-    """The certificate that is taken for the signer's, None where none is there; the line of processors; and the chain."""
+    """The certificate that is taken for the signer's, None where none is there; the line of processors; the chain; `given` with its line's roots only.
+
+    `others` says that there are certificates of the other kind of signer.
+    """
 
     leaf: Certificate | None
     product: Product | None
     found: Path | None
     given: Given
+    others: bool = False
 
 
 def endorsement(evidence: SnpEvidence, given: Given) -> Endorsement:
@@ -36,10 +40,10 @@ def endorsement(evidence: SnpEvidence, given: Given) -> Endorsement:
     report = evidence.report
     pool = (*evidence.certificates, *given.certificates)
     name = None if report.signer is None else _NAMES.get(report.signer)
-    candidates = [each for each in pool if name is not None and name in each.subject.split(",")]
+    candidates = [each for each in pool if name is not None and _is(each, name)]
     found = [_chained(report, each, pool, given) for each in candidates]
     best = max(found, key=lambda each: _rank(report, each), default=None)
-    return best or Endorsement(None, report.product, None, given)
+    return best or Endorsement(None, report.product, None, given, others=any(_is(each, other) for each in pool for other in _NAMES.values()))
 
 
 def signature_check(report: SnpReport, endorsed: Endorsement) -> Check:
@@ -50,8 +54,9 @@ def signature_check(report: SnpReport, endorsed: Endorsement) -> Check:
     if report.signature_algo != _ECDSA_P384_SHA384:
         return fail(CheckId.SIGNATURE, f"signature algorithm {report.signature_algo}, where only 1 is defined: ECDSA P-384 with SHA-384")
     if endorsed.leaf is None:
-        masked = "; the host masks the chip's key, so that no chip signs" if report.mask_chip_key and report.signer is Signer.VCEK else ""
-        return skipped(CheckId.SIGNATURE, f"the {report.signer.name}'s certificate was not given{masked}{_where_to_get(report)}")
+        aside = "; there is one of the other kind of signer" if endorsed.others else ""
+        aside += "; the host masks the chip's key, so that no chip signs" if report.mask_chip_key and report.signer is Signer.VCEK else ""
+        return skipped(CheckId.SIGNATURE, f"the {report.signer.name}'s certificate was not given{aside}{_where_to_get(report)}")
     right = signed_by(report, endorsed.leaf)
     return decide(CheckId.SIGNATURE, right, f"672 bytes signed by the {report.signer.name} of {_short(endorsed.leaf)}, ECDSA P-384 with SHA-384",
                   f"not signed by the key of the {report.signer.name}'s certificate ({_short(endorsed.leaf)})")
@@ -71,10 +76,20 @@ def chain_checks(endorsed: Endorsement) -> Iterator[Check]:
         yield skipped(CheckId.REVOCATION, "there is no certificate of the signer's to begin at", given=bool(endorsed.given.lists))
         return
     given = endorsed.given
-    yield chain_check(endorsed.found, given=bool(given.certificates))
+    yield chain_check(_in_role(endorsed.found), given=bool(given.certificates))
     yield root_check(endorsed.found, given, Vendor.AMD)
     yield validity_check(endorsed.found, given.at)
     yield _revocation(endorsed.found, given)
+
+
+def _in_role(found: Path) -> Path:
+    """The chain, with a gap where the key was endorsed by the wrong intermediate: the ASK is for chips, the ASVK for providers (AMD 57230)."""
+    leaf, *above = found.certificates
+    provider = _is(leaf, _NAMES[Signer.VLEK])
+    if found.gap or not above or above[0].subject.partition("CN=")[2].startswith("SEV-VLEK") is provider:
+        return found
+    what = "a VLEK is endorsed by an ASVK (SEV-VLEK-…)" if provider else "a VCEK is endorsed by an ASK (SEV-…)"
+    return replace(found, gap=f"{what}, and this one by another key")
 
 
 def _revocation(found: Path, given: Given) -> Check:
@@ -100,6 +115,10 @@ def _named(leaf: Certificate) -> Product | None:
     """The line of a product name: `Milan-B0` (VCEK) or `Milan` (VLEK, and VCEKs since Genoa)."""
     name = leaf.amd.product_name.partition("-")[0] if leaf.amd else ""
     return next((each for each in Product if each.value == name), None)
+
+
+def _is(certificate: Certificate, name: str) -> bool:
+    return name in certificate.subject.split(",")
 
 
 def _another_line(root: Certificate, product: Product | None) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.certificate_table import Entry, read_table, recognise_table
-from simkit.formats.evidence.certificates import read_certificates
+from simkit.formats.evidence.certificates import MOST, read_certificates
 from simkit.formats.evidence.snp_json import chain_entries, report_bytes
 from simkit.formats.evidence.snp_report import SIZE, read_report
 from simkit.model.evidence.snp import SnpEvidence
@@ -68,14 +68,14 @@ def _binary(content: bytes, source: str) -> tuple[tuple[SnpEvidence, ...], tuple
         content, notes = content[_HEADER:], ("the report was inside the firmware's response to MSG_REPORT_REQ",)
     report, rest = read_report(content, source=source), content[SIZE:]
     if not rest.strip(b"\0"):
-        return (SnpEvidence(report),), notes if not rest else (*notes, f"{len(rest)} trailing bytes after the report, all zero")
+        return (SnpEvidence(report, trailing=len(rest)),), notes if not rest else (*notes, f"{len(rest)} trailing bytes after the report, all zero")
     if not recognise_table(rest):
         raise MalformedEvidence(f"{len(rest)} bytes after the report, which are no table of certificates", where=f"{source}, byte {SIZE:#x}",
                                 remedy="give the report alone, or with the table that came with it")
     entries, behind = read_table(rest, source=source, base=SIZE)
     certificates, said = _certificates(entries, source)
     trailing = (f"{behind} trailing bytes after the last certificate",) if behind else ()
-    return (SnpEvidence(report, certificates, "an extended report with its certificates"),), (*notes, *said, *trailing)
+    return (SnpEvidence(report, certificates, "an extended report with its certificates", behind),), (*notes, *said, *trailing)
 
 
 def _certificates(entries: tuple[Entry, ...], source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
@@ -89,6 +89,8 @@ def _certificates(entries: tuple[Entry, ...], source: str) -> tuple[tuple[Certif
             notes.append("a revocation list came with the report and is not counted: who presents evidence may present an old one; give it as --collateral")
         elif entry.guid.int:
             notes.append(f"{len(entry.data)} bytes under {entry.guid}, which is no certificate that is known")
+        if len(found) > MOST:
+            raise MalformedEvidence(f"over {MOST} certificates beside one report", where=source, remedy="a chain has three")
     return tuple(found), tuple(notes)
 
 

@@ -170,8 +170,9 @@ class SnpReport:
 
 @dataclass(frozen=True, slots=True)
 class SnpEvidence:
-    """A report, the certificates that came with it, and `form`, what it came as."""
+    """A report, the certificates that came with it, and `form`, what it came as; `trailing` bytes behind it belong to nothing."""
 
     report: SnpReport
     certificates: tuple[Certificate, ...] = ()
     form: str = "a report of 1,184 bytes"
+    trailing: int = 0
