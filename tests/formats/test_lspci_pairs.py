@@ -106,7 +106,7 @@ def test_pciutils_own_text_beside_its_bytes(corpus):
             else:
                 text.append(line)
         read_of += len(configs)
-        compare(path.name, "\n".join(text), configs, agreed, silent)
+        compare(path.name, "\n".join([*text, "", ""]), configs, agreed, silent)
     print(read_of, sum(agreed.values()), dict(agreed), dict(silent))
     assert read_of == 111
     assert agreed == {"class_code": 111, "revision": 111, "device_id": 25, "vendor_id": 74, "port_type": 46, "bus_range": 64, "link": 115, "acs": 48, "ats": 41,

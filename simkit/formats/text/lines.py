@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from simkit.errors import Fault, MalformedDocument
 from simkit.model.place import Place
 
@@ -9,10 +11,11 @@ MOST_BYTES = 128 << 20
 MOST_CHARACTERS = 1 << 16
 MOST_FAULTS = 1000
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 
 
 def lines(data: bytes, *, source: str) -> list[str]:
-    """The lines without their ends; `[0]` is line 1. Bytes that are not UTF-8 become U+FFFD: device names are not worth a refusal.
+    """The lines without their ends, colours and fixed blanks; `[0]` is line 1. Bytes that are not UTF-8 become U+FFFD: device names are not worth a refusal.
 
     Raises:
         MalformedDocument: too large, a line too long, or NUL bytes, which no text has.
@@ -20,6 +23,8 @@ def lines(data: bytes, *, source: str) -> list[str]:
     if len(data) > MOST_BYTES:
         raise MalformedDocument(f"the file has over {MOST_BYTES >> 20} MiB", where=source, remedy="is this the right file?")
     text = data.decode("utf-16", "replace") if data.startswith(_UTF16) else data.decode("utf-8-sig", "replace")
+    if "\x1b" in text or "\xa0" in text:
+        text = _COLOURS.sub("", text).replace("\xa0", " ")
     found = [line.rstrip("\r") for line in text.split("\n")]
     faults = [Fault(f"the line has over {MOST_CHARACTERS} characters", f"{source}:{number}", "is this a text file?")
               for number, line in enumerate(found, 1) if len(line) > MOST_CHARACTERS]

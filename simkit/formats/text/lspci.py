@@ -14,6 +14,7 @@ from simkit.formats.text.lines import Faults, lines
 from simkit.formats.text.lspci_blocks import Block, cut
 from simkit.formats.text.lspci_text import REGISTERS, Said
 from simkit.formats.text.lspci_text import read as read_text
+from simkit.formats.text.pasted import restore
 from simkit.model.address import Address, RootBus
 from simkit.model.capabilities import PortType
 from simkit.model.function import Function
@@ -27,6 +28,7 @@ _TERSE = Unknown("lspci shows it with -v: run lspci -vvvnn as root")
 _BROKEN = Unknown("lspci does not know the header type of it: the function does not answer")
 _PADDED = Unknown("its list of capabilities is empty or broken at once: lspci read a copy of config space that was made without root")
 _NO_EXTENDED = Unknown("no function of the text shows capabilities beyond byte 256: was lspci run as root, and can the machine read them?")
+_CUT_OFF = Unknown("the text ends within this function: lspci prints an empty line after each, and its driver last")
 _NO_SUBSYSTEM = Unknown("lspci prints no subsystem whose vendor is 0000 or ffff")
 _NO_REGISTER = Unknown("its link registers are not printed")
 _NO_SIZES = Unknown("no function of the text shows the size of a region: lspci read a dump")
@@ -83,10 +85,14 @@ class _Whole:
 
 
 def _functions(text: list[str], source: str, faults: Faults) -> tuple[list[Function], dict[str, Place], list[str]]:
+    text, groups = restore(text)
     blocks, strangers = cut(text, faults)
     said = [read_text(block, faults) for block in blocks]
     if faults.found:
         return [], {}, []
+    for block, one in zip(blocks, said, strict=True):
+        if block.line in groups:
+            one.facts.setdefault("iommu_group", groups[block.line])
     whole = _Whole.of(said)
     found: dict[Address, Function] = {}
     places: dict[str, Place] = {}
@@ -152,8 +158,9 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
     """What is printed, and what follows from its not being printed."""
     facts, named = said.facts, said.named
     why = _unread(block, said)
-    port = facts.get("port_type", why)
-    silent: Any = why if why is not None else None if port is None or whole.extended else _NO_EXTENDED
+    end = _CUT_OFF if why is None and block.cut_off else why
+    port = facts.get("port_type", end)
+    silent: Any = end if end is not None else None if port is None or whole.extended else _NO_EXTENDED
     subsystem = facts.get("subsystem", why if "bus_range" in facts else _NO_SUBSYSTEM if said.depth else _TERSE)
     return Function(
         block.address, RootBus(block.address.domain, block.address.bus), named.vendor_id, named.device_id, named.class_code, named.revision,
@@ -161,9 +168,9 @@ def _from_text(block: Block, said: Said, whole: _Whole) -> Function:
         link=_link(said, port), acs=facts.get("acs", silent), ats=facts.get("ats", silent),
         ari=facts.get("ari", False if silent is None else silent), sriov=facts.get("sriov", silent), bars=_bars(said, whole, why),
         numa_node=facts.get("numa_node", _absent("numa_node", whole)), iommu_group=facts.get("iommu_group", _absent("iommu_group", whole)),
-        driver=facts.get("driver", _absent("driver", whole)), reset_methods=_RESETS,
+        driver=facts.get("driver", end if end is _CUT_OFF else _absent("driver", whole)), reset_methods=_RESETS,
         device_control=facts.get("device_control", None if port is None else REGISTERS if why is None else why),
-        resizable_bars=facts.get("resizable_bars", () if silent is None else silent), msix_vectors=facts.get("msix_vectors", why),
+        resizable_bars=facts.get("resizable_bars", () if silent is None else silent), msix_vectors=facts.get("msix_vectors", end),
         windows=facts.get("windows", why if why is not None and (said.depth == 0 or "bus_range" in facts) else REGISTERS if "bus_range" in facts else None))
 
 

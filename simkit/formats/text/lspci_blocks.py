@@ -22,7 +22,10 @@ _ROWS = (64, 128, 256, 4096)
 
 @dataclass(slots=True)
 class Block:
-    """One function as it is printed: `details` are (line, text) without the indent, `config` the bytes of its dump."""
+    """One function as it is printed: `details` are (line, text) without the indent, `config` the bytes of its dump.
+
+    `cut_off`: the text ends here without the empty line that lspci -v prints after each function, and without its driver, which comes last.
+    """
 
     address: Address
     line: int
@@ -30,16 +33,18 @@ class Block:
     details: list[tuple[int, str]] = field(default_factory=list)
     config: bytearray = field(default_factory=bytearray)
     config_line: int = 0
+    cut_off: bool = False
 
 
 def cut(text: list[str], faults: Faults) -> tuple[list[Block], list[tuple[int, str]]]:
     """The functions, and (line, text) of lines that are not lspci's (a shell's prompt, a warning of libpci).
 
     With -P or -PP the last part of the path is the function. Faults: what only looks like a heading or a row of a dump, a dump with a
-    hole, and the forms that name no function by its bus (-t, -P) or nothing but names (-mm).
+    hole, and the forms that name no function by its bus (-t alone, -P) or nothing but names (-mm).
     """
     blocks: list[Block] = []
     strangers: list[tuple[int, str]] = []
+    drawn: list[int] = []
     block: Block | None = None
     for number, line in enumerate(text, 1):
         if not line or line.isspace():
@@ -56,13 +61,29 @@ def cut(text: list[str], faults: Faults) -> tuple[list[Block], list[tuple[int, s
             blocks.append(block)
         elif block is not None and _LIKE_ROW.match(line):
             faults.add(number, f"not a row of a hex dump: {line[:60]!r}", "dump it again; a row is an offset and up to 16 bytes")
+        elif _TREE.match(line):
+            drawn.append(number)
+            strangers.append((number, line))
+            block = None
         else:
             _strange(number, line, faults, strangers)
     if len(blocks) > MOST_FUNCTIONS:
         faults.add(blocks[MOST_FUNCTIONS].line, f"over {MOST_FUNCTIONS} functions", "no machine has as many")
     for block in blocks:
         _whole(block, faults)
+    if blocks:
+        blocks[-1].cut_off = _cut_off(blocks, text)
+    if not blocks and drawn:
+        faults.add(drawn[0], "`lspci -t` draws a tree without a function's facts", "give the text of `lspci -vvvnn` or `lspci -xxxx`, run as root")
     return blocks[:MOST_FUNCTIONS], strangers
+
+
+def _cut_off(blocks: list[Block], text: list[str]) -> bool:
+    """Whether the text stops within its last function: the others are apart by empty lines, and none follows it."""
+    last = blocks[-1]
+    if not last.details or last.config or any(detail.startswith("Kernel ") for _, detail in last.details) or not any(line.strip() for line in text[-2:]):
+        return False
+    return len(blocks) > 1 and all(not text[block.line - 2].strip() for block in blocks[1:])
 
 
 def _heading(number: int, line: str, found: re.Match[str], faults: Faults) -> Block:
@@ -93,9 +114,7 @@ def _whole(block: Block, faults: Faults) -> None:
 
 
 def _strange(number: int, line: str, faults: Faults, strangers: list[tuple[int, str]]) -> None:
-    if _TREE.match(line):
-        faults.add(number, "`lspci -t` draws a tree without a function's facts", "give the text of `lspci -vvvnn` or `lspci -xxxx`, run as root")
-    elif _MACHINE.match(line):
+    if _MACHINE.match(line):
         faults.add(number, "`lspci -m` prints names only", "give the text of `lspci -vmmnn`, `lspci -vvvnn` or `lspci -xxxx`")
     elif _PATH.match(line):
         faults.add(number, "`lspci -P` leaves out bus numbers", "run lspci without -P, or with -PP")
