@@ -19,14 +19,12 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Companions, GuestRequest, Topology
 from simkit.semantics.groups import groups
 from simkit.semantics.guest_space import mmio64_mib
-from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.outcome import outcome
 from simkit.semantics.p2p import nearness
 from simkit.semantics.placement_apart import check_apart
 from simkit.semantics.placement_gpus import check_gpus
-from simkit.semantics.placement_served import Served, source_of, split
+from simkit.semantics.placement_served import Served, seen_in, source_of, split
 from simkit.semantics.placement_tree import check_tree
-from simkit.semantics.routes import tree_class
 from simkit.semantics.sriov import vf_address
 
 __all__ = ["check", "check_tree"]
@@ -216,17 +214,13 @@ def _served(plan: Plan, guest: GuestPlan) -> Iterator[str]:
     served = split(plan.host, requests, own)
     if served is None:
         yield f"{guest.name}: no way to tell its devices apart by request serves all of its {len(requests.devices)} requests"
-    elif requests.topology is Topology.AUTO:
+    elif requests.topology is Topology.AUTO and split(plan.host, requests, own, seen=seen_in(plan.host, guest)) is None:
         yield from _neighbours(plan.host, guest, requests, served)
 
 
 def _neighbours(host: Host, guest: GuestPlan, requests: GuestRequest, served: Served) -> Iterator[str]:
-    """In an `auto` tree drivers see as neighbours what the workload wants below switches: each bound holds among guest addresses too."""
-    view, at = guest_view(host, guest), guest_addresses(host, guest)
-
-    def seen(a: GuestDevice, b: GuestDevice) -> PeerClass:
-        return tree_class(view, view[at[a.address]], view[at[b.address]])
-
+    """What drivers do not see below switches as the workload wants it, where they see it so in no way to tell the devices apart: the faults of one way."""
+    seen = seen_in(host, guest)
     gpus = [device for device in guest.devices if device.companion_of is None and source_of(host, device).kind is Kind.GPU]
     for request, devices in zip(requests.devices, served, strict=True):
         if request.peers in (PeerClass.PIX, PeerClass.PXB):

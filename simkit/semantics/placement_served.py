@@ -6,25 +6,40 @@ nobody is refused without trying every order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from simkit.model.function import Function, Kind
-from simkit.model.guest import GuestDevice
+from simkit.model.guest import GuestDevice, GuestPlan
 from simkit.model.host import Host
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, GuestRequest
+from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
+from simkit.semantics.routes import tree_class
 
 Served = tuple[tuple[GuestDevice, ...], ...]
 
+Seen = Callable[[GuestDevice, GuestDevice], PeerClass]
+"""How near two devices are in the guest's tree."""
+
 _Left = frozenset[int]
+_BELOW_SWITCHES = (PeerClass.PIX, PeerClass.PXB)
 
 
-def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Served | None:
-    """A guest's devices (companions aside) by request, each request served in number, kind, class and pairing; None where there is no such way."""
+def seen_in(host: Host, guest: GuestPlan) -> Seen:
+    """Classes by the guest's own tree."""
+    view, at = guest_view(host, guest), guest_addresses(host, guest)
+    return lambda a, b: tree_class(view, view[at[a.address]], view[at[b.address]])
+
+
+def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...], *, seen: Seen | None = None) -> Served | None:
+    """A guest's devices (companions aside) by request, each request served in number, kind, class and pairing; None where there is no such way.
+
+    With `seen`, what is to be near below switches is so in the guest's tree as well, GPUs that links beside PCIe join aside.
+    """
     gpus = tuple(device for device in own if source_of(host, device).kind is Kind.GPU)
-    able = [_able(host, request, own, gpus) for request in guest.devices]
+    able = [_able(host, request, own, gpus, seen) for request in guest.devices]
     order = sorted(range(len(able)), key=lambda at: (len(able[at]), at))
     dead: set[tuple[int, _Left]] = set()
 
@@ -35,7 +50,7 @@ def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Serv
             return None
         at = order[step]
         request = guest.devices[at]
-        for chosen in _choices(host, request, own, sorted(able[at] & left), ()):
+        for chosen in _choices(host, request, own, sorted(able[at] & left), (), seen):
             if request.near is None or paired(host, tuple(own[number] for number in chosen), gpus, request.near):
                 rest = serve(step + 1, left.difference(chosen))
                 if rest is not None:
@@ -47,11 +62,16 @@ def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...]) -> Serv
     return None if found is None else tuple(tuple(own[number] for number in found[at]) for at in range(len(guest.devices)))
 
 
-def _able(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], gpus: Sequence[GuestDevice]) -> _Left:
+def _able(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], gpus: Sequence[GuestDevice], seen: Seen | None) -> _Left:
     """Numbers of the devices that could serve a request, whoever serves the others."""
-    fitting = (number for number, device in enumerate(own) if _fits(host, device, request))
+    fitting = [number for number, device in enumerate(own) if _fits(host, device, request)]
     bound = request.near
-    return frozenset(number for number in fitting if bound is None or any(device_class(host, own[number], gpu) <= bound for gpu in gpus))
+    if bound is None:
+        return frozenset(fitting)
+    near = (number for number in fitting if any(device_class(host, own[number], gpu) <= bound for gpu in gpus))
+    if seen is None or bound not in _BELOW_SWITCHES:
+        return frozenset(near)
+    return frozenset(number for number in near if any(seen(own[number], gpu) <= bound for gpu in gpus))
 
 
 def _enough(wanted: Sequence[tuple[int, _Left]]) -> bool:
@@ -80,14 +100,20 @@ def _enough(wanted: Sequence[tuple[int, _Left]]) -> bool:
     return True
 
 
-def _choices(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], fitting: Sequence[int], taken: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _choices(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], fitting: Sequence[int], taken: tuple[int, ...],
+             seen: Seen | None) -> Iterator[tuple[int, ...]]:
     """Every set of `request.count` of the fitting devices that are near enough to each other, in order."""
     if len(taken) == request.count:
         yield taken
         return
     for at in range(len(fitting) - (request.count - len(taken)) + 1):
-        if request.peers is None or all(device_class(host, own[fitting[at]], own[other]) <= request.peers for other in taken):
-            yield from _choices(host, request, own, fitting[at + 1 :], (*taken, fitting[at]))
+        if request.peers is None or all(_close(host, own[fitting[at]], own[other], request.peers, seen) for other in taken):
+            yield from _choices(host, request, own, fitting[at + 1 :], (*taken, fitting[at]), seen)
+
+
+def _close(host: Host, a: GuestDevice, b: GuestDevice, bound: PeerClass, seen: Seen | None) -> bool:
+    real = device_class(host, a, b)
+    return real <= bound and (seen is None or bound not in _BELOW_SWITCHES or real < PeerClass.PIX or seen(a, b) <= bound)
 
 
 def source_of(host: Host, device: GuestDevice) -> Function:

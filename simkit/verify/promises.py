@@ -14,7 +14,7 @@ from simkit.model.workload import DeviceRequest, Topology
 from simkit.semantics.guest_space import guest_space
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
-from simkit.semantics.placement_served import device_class, paired, split
+from simkit.semantics.placement_served import device_class, paired, seen_in, split
 from simkit.verify.report import Counterexample, Finding, Outcome
 from simkit.verify.scene import Scene
 
@@ -85,7 +85,10 @@ def _served(plan: Plan, guest: GuestPlan) -> list[tuple[GuestDevice, ...]]:
     """The guest's devices by request: in the way that serves all of them, else by all that each of them could have."""
     asked = plan.workload.guest(guest.name)
     own = tuple(device for device in guest.devices if device.companion_of is None)
-    found = split(plan.host, asked, own) if len(own) == sum(request.count for request in asked.devices) else None
+    if len(own) != sum(request.count for request in asked.devices):
+        return [tuple(_matching(plan.host, guest, request)) for request in asked.devices]
+    seen = seen_in(plan.host, guest) if asked.topology is Topology.AUTO else None
+    found = split(plan.host, asked, own, seen=seen) or split(plan.host, asked, own)
     return list(found) if found is not None else [tuple(_matching(plan.host, guest, request)) for request in asked.devices]
 
 

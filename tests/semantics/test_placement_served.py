@@ -1,5 +1,6 @@
 """Devices told apart by request: as every order of them says, and at an end where there are too many orders to try."""
 
+from dataclasses import replace
 from itertools import combinations, permutations
 
 from hypothesis import given, settings
@@ -12,9 +13,13 @@ from simkit.model.guest import GuestDevice
 from simkit.model.route import PeerClass
 from simkit.model.workload import DeviceRequest, GuestRequest, Topology, Workload
 from simkit.semantics.p2p import nearness
+from simkit.semantics.placement import check
 from simkit.semantics.placement_served import split
 from simkit.solve.answer import Planned
 from simkit.solve.solve import solve
+from simkit.verify.promises import peer_class_kept
+from simkit.verify.report import Outcome
+from simkit.verify.scene import Scene
 
 HOST = open_host("rtx-pro-8")
 POOL = tuple(function.address for function in HOST.functions if function.kind in (Kind.GPU, Kind.NIC) and not function.usage)
@@ -65,3 +70,18 @@ def test_sixteen_requests_that_nobody_can_serve() -> None:
     gpus = [GuestDevice(function.address, "") for function in open_host("hgx-h100").of_kind(Kind.GPU)]
     pinned = DeviceRequest(Kind.GPU, 1, pinned=(Address.parse("0000:03:00.0"),))
     assert split(open_host("hgx-h100"), GuestRequest("a", (*[DeviceRequest(Kind.GPU, 1)] * 6, pinned, pinned)), tuple(gpus)) is None
+
+
+def test_the_one_of_three_like_devices_that_stands_alone_in_the_guest_is_not_taken_for_a_neighbour() -> None:
+    """An `auto` guest with a GPU on a root port and two below a mirrored switch, all three below one of the host's."""
+    requests = (DeviceRequest(Kind.GPU, 1), DeviceRequest(Kind.GPU, 2, peers=PeerClass.PIX))
+    for ordered in (requests, requests[::-1]):
+        answer = solve(Workload("w", (GuestRequest("a", ordered, topology=Topology.AUTO),)), HOST)
+        assert isinstance(answer, Planned)
+        (guest,) = answer.plan.guests
+        assert {device.address.bus >> 7 for device in guest.devices} == {0}
+        for order in permutations(device for device in guest.devices if device.companion_of is None):
+            turned = replace(guest, devices=(*order, *(device for device in guest.devices if device.companion_of is not None)))
+            assert check(replace(answer.plan, guests=(turned,))) == ()
+            promised = peer_class_kept(Scene.after(answer.plan), replace(answer.plan, guests=(turned,)))
+            assert (promised.outcome, promised.text) == (Outcome.HOLDS, "1 promised pairs are as near as promised on the host, 1 of them also in the guest's tree")
