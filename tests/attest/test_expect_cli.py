@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sevsnpmeasure.vcpu_types import CPU_SIGS
 
 from simkit.attest.measurements import measurements_check
 from simkit.cli.main import cli, main
-from simkit.formats.evidence.source import open_support
+from simkit.formats.evidence.source import open_support, read_support
 from simkit.formats.native.plan import dump_plan
 from simkit.formats.schema import schema
 from simkit.model.evidence.check import CheckStatus
@@ -203,3 +204,13 @@ def test_what_is_not_right_is_said_in_one_paragraph(files, capsys, arguments: li
 def test_the_same_bytes_each_time(files) -> None:
     usual = [files["plan.json"], "--firmware", files["OVMF.fd"], "--format", "json"]
     assert run(*usual).output == run(*usual).output
+
+
+def test_the_document_on_the_page_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "expect.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    validate(yaml.safe_load(shown), schema("expect"))
+    (found,) = read_support(shown.encode(), source="expect.md").references
+    assert [(each.name, each.guest) for each in found.values] == [("snp.measurement", "train")]
+    assert all(f"--{name}" in page for name in ("firmware", "kernel", "initrd", "cmdline", "init-data", "id-key", "author-key", "direct-boot", "older-kvm", "event-log",
+                                                "cpu", "features", "vmm", "vcpus", "tee"))

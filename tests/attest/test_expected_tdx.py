@@ -191,3 +191,16 @@ def test_event_digests_break_nothing(noise: bytes, place: int) -> None:
         return
     assert len(rtmr1(found)) == 48
     assert all(0 <= begin < end <= len(data) for begin, end in found.hashed)
+
+
+def test_an_initrd_that_is_empty_is_none(started: Started, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    empty = open_boot_files(str(tmp_path / "vmlinuz"), str(tmp_path / "empty"), "ro", image=True)
+    for manner in DirectBoot:
+        values = {value.name: value.value for value in expected(GUEST, replace(started, boot=empty, direct_boot=manner)).values}
+        assert values["tdx.rtmr2"] == rtmr2("ro", None, manner)
+
+
+def test_a_log_that_extends_nothing_gives_nothing() -> None:
+    with pytest.raises(InputError, match="extends no register"):
+        expected(GUEST, Started(log=log_of((1, 3, b"\1" * 48))))

@@ -46,6 +46,8 @@ def test_a_signed_kernel_of_this_machine_says_its_own_digest() -> None:
     (efi_image(sections=((0x400, 0x9000),)), "section 0 is 36864 bytes at byte 1024"), (efi_image(headers=0x9000), "headers of 36864 bytes"),
     (efi_image(headers=0x100), "headers of 256 bytes"), (efi_image().replace(b"\x0b\x02", b"\x07\x01", 1), "magic 0x107"),
     (efi_image(signatures=0x40)[: 0xC00 - 0x100], "64 bytes of signatures at byte 3072, in a file of 2816"),
+    (efi_image(sections=((0x400, 0),) * 257, size=0x4000, headers=0x3000), "with 257 sections"),
+    (efi_image()[:0x94] + b"\x70\0" + efi_image()[0x96:], "an optional header of 112 at byte 152"),
     (efi_image(sections=((0x400, 0x800 + 0x20),)), "64 bytes of signatures after 3104"),
 ])
 def test_what_is_no_image_is_refused(data: bytes, says: str) -> None:

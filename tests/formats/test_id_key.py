@@ -21,13 +21,18 @@ def test_a_key(encoding: Encoding) -> None:
 
 
 @pytest.mark.parametrize("data", [
-    b"", b"-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n", b"-----BEGIN" * 10_000, KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    b"", b"-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n", KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     ec.derive_private_key(5, ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
 ])
 def test_what_is_no_such_key(data: bytes) -> None:
     with pytest.raises(MalformedEvidence, match=r"openssl pkey -in id\.key -pubout"):
         read_id_key(data, source="id.pem")
+
+
+def test_a_file_that_is_too_large_is_not_parsed() -> None:
+    with pytest.raises(MalformedEvidence, match="more than 65536 bytes"):
+        read_id_key(b"-----BEGIN" * 10_000, source="id.pem")
 
 
 @given(st.binary(max_size=300), st.integers(0, 120))

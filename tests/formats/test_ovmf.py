@@ -46,6 +46,8 @@ def patched(offset: int, value: bytes) -> bytes:
     (image(reset=None, more=[(RESET, b"\0\0")]), "holds an address of 4"), (image(sev=None, more=[(SEV, b"\x0f\0\0\0")]), "points 15 bytes"),
     (image(sev=None, more=[(SEV, b"\x01\x40\0\0")]), "points 16385 bytes"), (patched(1024, b"BSEV"), "begins with b'BSEV'"), (patched(2048, b"TDVX"), "begins with"),
     (patched(1016, b"\x02"), "version 2"), (patched(1012, b"\x08"), "100 bytes for 8 sections"), (patched(1012, b"\xff\xff\xff\xff"), "4294967295 sections"),
+    (image(sev=[(1, 0, 0)] * 65), "796 bytes for 65 sections"),
+    (image(sev=None, more=[(SEV, struct.pack("<I", 20))])[:-20] + struct.pack("<4sIIII", b"ASEV", 28, 1, 1, 0), "28 bytes for 1 sections, with 20 bytes left"),
     (image(sev=[(1, 0x800, 0x1000)]), "no whole pages"), (image(sev=[(1, 0x1000, 0x10)]), "no whole pages"), (image(sev=[(1, 0, 1 << 31)]), "at most 256"),
     (image(sev=[(1, 0x1000, 0x2000), (3, 0x2000, 0x1000)]), "only once"), (image(tdvf=[(0, 0x2000, 0x1000, 0x1000, 0, 1)]), "data for 4096"),
     (image(tdvf=[(0, 0, 0, 1 << 63, 0, 1)]), "at most 256"),
