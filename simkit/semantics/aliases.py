@@ -40,7 +40,7 @@ def alias_bridges(isolation: Isolation, function: Function) -> Iterator[Function
             yield bridge
 
 
-_INTEL, FIRST_MADE_DOMAIN = 0x8086, 0x10000
+_INTEL, _RAID, FIRST_MADE_DOMAIN = 0x8086, 0x0104, 0x10000
 _VMD = frozenset({0x201D, 0x28C0, 0x28C1, 0x467F, 0x4C3D, 0xA77F, 0x7D0B, 0xAD0B, 0x9A0B, 0xB60B, 0xB06F, 0xB07F, 0xD70B, 0xD73B})
 """`vmd_ids` (drivers/pci/controller/vmd.c) of 7.3; 6.1 has eight of them."""
 
@@ -64,11 +64,17 @@ def dma_function(host: Host, function: Function) -> Function:
     return host[guessed[bus.domain]] if bus.domain in guessed else function
 
 
+def _may_be_vmd(function: Function) -> bool:
+    """By its ids; where the device's is not told, by its class, which is RAID (`lspci -v` without -nn)."""
+    if isinstance(function.device_id, Unknown):
+        return function.vendor_id == _INTEL and isinstance(function.class_code, int) and function.class_code >> 8 == _RAID
+    return function.vendor_id == _INTEL and function.device_id in _VMD
+
+
 def guessed_makers(host: Host) -> dict[int, Address]:
     """To each domain of which nobody says who made it, the VMD that is its by order; none where there are not as many of either."""
     taken = {made.function for made in host.made_buses}
     told = {made.bus.domain for made in host.made_buses}
     domains = sorted({bus.domain for bus in host.root_buses if bus.domain >= FIRST_MADE_DOMAIN} - told)
-    makers = [function.address for function in host.functions
-              if function.vendor_id == _INTEL and function.device_id in _VMD and function.address not in taken and not function.is_vf]
+    makers = [function.address for function in host.functions if function.address not in taken and not function.is_vf and _may_be_vmd(function)]
     return dict(zip(domains, makers, strict=True)) if domains and len(domains) == len(makers) else {}

@@ -55,6 +55,16 @@ def test_what_hands_do_to_a_text_changes_no_fact(change: Callable[[str], str]) -
     assert parse(change(TEXT)).functions == parse(TEXT).functions
 
 
+def test_bits_of_acs_that_a_mail_program_broke_off() -> None:
+    broken = re.sub(r"(ACSC.*) (EgressCtrl.*)", r"\1\n\2", TEXT)
+    trimmed = re.sub(r"(?m)^\s+", "", broken)
+    for text in (broken, trimmed):
+        assert text.count("\nEgressCtrl") == TEXT.count("EgressCtrl")
+        assert parse(text).functions == parse(TEXT).functions
+    with pytest.raises(MalformedDocument, match="lspci prints no such line"):
+        parse(re.sub(r" EgressCtrl.*", "", TEXT))
+
+
 def test_a_tree_beside_the_text_is_left_out_and_alone_refused() -> None:
     tree = "-[0000:00]-+-00.0\n           +-01.0-[01]----00.0\n"
     for text in (f"{tree}\n{TEXT}", f"{TEXT}{tree}"):

@@ -48,6 +48,14 @@ def without_group(answer) -> set[str]:
     return {str(address).removeprefix("0000:") for address in answer.ungrouped}
 
 
+def test_a_vmd_whose_device_id_is_not_told_is_known_by_its_class() -> None:
+    maker = replace(vmd("00:0e.0"), device_id=UNKNOWN)
+    answer = groups(host(maker, *below_vmd()))
+    assert together(answer, "00:0e.0", "10000:00:01.0", "10000:01:00.0")
+    assert answer.status is Status.ASSUMED
+    assert not together(groups(host(replace(maker, class_code=0x020000), *below_vmd())), "00:0e.0", "10000:01:00.0")
+
+
 def test_all_below_a_vmd_is_in_its_group() -> None:
     machine = host(vmd("00:0e.0"), *below_vmd(), made_buses=(MadeBus(VMD_BUS, at("00:0e.0")),))
     answer = groups(machine)

@@ -11,6 +11,7 @@ _ADDRESS = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
 _HEADING = re.compile(rf"([ \t>|]*){_ADDRESS} (?=\S)")
 _ROW = re.compile(r"[0-9a-f]{2,8}:(?: [0-9a-f]{2}){1,16} *$")
 _GROUP = re.compile(rf"\W*IOMMU [Gg]roup +(\d{{1,6}})\b:?(?:\s+(?={_ADDRESS} \S)|\s*$)")
+_BITS = re.compile(r"(?:[A-Za-z]+[+-]\s*)+")
 _BEGINNINGS = (
     "Subsystem:", "DeviceName:", "Physical Slot:", "Control:", "Status:", "Latency", "Interrupt:", "NUMA node:", "IOMMU group:", "Region ", "Expansion ROM at ",
     "[virtual] Expansion ROM at ", "Bus:", "I/O behind bridge", "Memory behind bridge", "Prefetchable memory behind bridge", "Secondary status:", "BridgeCtl:",
@@ -25,6 +26,7 @@ def restore(text: list[str]) -> tuple[list[str], dict[int, int]]:
 
     A mark before every heading ("> ", four blanks) is taken off; a line that begins as one of lspci's facts belongs to the function above it,
     though its indent is lost; and a line after one that ends with a blank goes on with it (RFC 3676 §4.1), if it is neither a heading nor indented.
+    Bits of ACS that were broken off go back to theirs.
     """
     text, groups = _grouped(text)
     marks = {found[1] for line in text if (found := _HEADING.match(line)) is not None}
@@ -66,6 +68,6 @@ def _joined(text: list[str]) -> list[str]:
         elif last >= 0 and line.startswith(_BEGINNINGS):
             made[number] = "\t" + line
             last, flows = number, line.endswith(" ")
-        elif flows:
+        elif flows or (last >= 0 and _BITS.fullmatch(line) is not None and made[last].lstrip().startswith(("ACSCap:", "ACSCtl:"))):
             made[last], made[number], flows = made[last].rstrip() + " " + line.rstrip(), "", line.endswith(" ")
     return made
