@@ -74,11 +74,12 @@ def daemon() -> Iterator[list[str]]:
             pytest.skip("no libvirtd answers, and none can be started: not root, or it is not installed")
         for folder in ("/var/log/libvirt", "/var/run/libvirt"):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        started = subprocess.Popen(["libvirtd"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        started = subprocess.Popen(["libvirtd"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + _WAIT_S
         while subprocess.run([*virsh, "version"], capture_output=True, check=False, timeout=60).returncode:
             if started.poll() is not None or time.monotonic() > end:
                 started.kill()
+                started.wait(_WAIT_S)
                 pytest.skip("libvirtd was started and does not answer: see its log (its driver for QEMU, or the user libvirt-qemu, may be missing)")
             time.sleep(0.2)
     yield virsh
