@@ -17,6 +17,7 @@ from simkit.model.host import Host
 from simkit.model.nccl_topology import NcclTopology
 from simkit.model.plan import Plan
 from simkit.model.policy import Policy
+from simkit.model.sequence import Sequence as Run
 from simkit.model.workload import Workload
 
 MOST_BYTES = 256 << 20
@@ -28,7 +29,7 @@ _KNOWN = ("a snapshot made by `simkit capture`, a sysfs tree, what the capture s
 _XML_READERS = {b"topology": "hwloc", b"root": "hwloc", b"system": "nccl"}
 _TAR_MAGIC = (b"BZh", b"\x1f\x8b", b"\xfd7zXZ\x00")
 
-__all__ = ["READERS", "open_fleet", "open_for_nccl", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_workload", "shipped"]
+__all__ = ["READERS", "open_fleet", "open_for_nccl", "open_host", "open_plan", "open_plan_or_host", "open_policy", "open_run", "open_workload", "shipped"]
 
 
 def open_host(source: str, *, reader: str | None = None) -> Host:
@@ -244,6 +245,13 @@ def open_policy(source: str) -> Policy:
 
     path = _place("policies", source)
     return load_policy(_text(_bytes(path), source), source=str(path))
+
+
+def open_run(source: str) -> tuple[Run, tuple[str, ...]]:
+    """Read a run that `simkit attest flow --format json` wrote, with the names of its adversaries."""
+    from simkit.formats.native.sequence import load_run
+
+    return load_run(_text(_bytes(Path(source)), source), source=source)
 
 
 def open_plan(source: str) -> Plan:

@@ -19,13 +19,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Steps in order. `outcome` is a sentence: the property that is violated in the end, or that the run is complete."""
+    """Steps in order. `outcome` is a sentence: the property that is violated in the end, or that the run is complete.
+
+    `order`: parties from left to right; who is not among them follows in order of appearance.
+    """
 
     title: str
     steps: tuple[Step, ...]
     outcome: str
+    order: tuple[str, ...] = ()
 
     @property
     def parties(self) -> tuple[str, ...]:
-        """Everybody who sends or receives, in order of appearance."""
-        return tuple(dict.fromkeys(party for step in self.steps for party in (step.sender, step.receiver)))
+        """Everybody who sends or receives."""
+        there = dict.fromkeys(party for step in self.steps for party in (step.sender, step.receiver))
+        return (*(party for party in self.order if party in there), *(party for party in there if party not in self.order))

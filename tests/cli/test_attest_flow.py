@@ -48,17 +48,18 @@ def test_with_a_feature_what_it_closes_is_closed(feature: str) -> None:
 def test_an_attack_is_drawn_and_is_a_no(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = status("attest", "flow", "--adversary", "swap-gpu", "--without", "reattest", capsys=capsys)
     assert code == 1
-    assert "5!" in out
+    assert re.search(r"^ +10! ", out, re.MULTILINE)
     assert "P1 violated: the adversary knows the workload-key" in out
     assert "breaks P1 P4 P6" in out
     code, out, _ = status("attest", "flow", "--adversary", "5", capsys=capsys)
     assert code == 0
-    assert "nothing gets through, all checks on, no feature\nstopped by reattest: --without reattest shows what it stops" in out
+    assert "nothing gets through, all checks on, no feature\nthe run that gets through --without reattest is refused at step" in out
+    assert "(use anew): stopped by reattest" in out
 
 
 def test_drawings(tmp_path: Path) -> None:
     mermaid = run("attest", "flow", "--adversary", "relay-gpu", "--as", "mermaid").output
-    assert mermaid.startswith("sequenceDiagram\n  title relay-gpu\n  participant p0 as KBS\n")
+    assert mermaid.startswith("sequenceDiagram\n  title relay-gpu\n  participant p0 as vendors\n")
     assert mermaid.count("rect rgb") == 2
     target = tmp_path / "relay.svg"
     assert run("attest", "flow", "--adversary", "relay-gpu", "--property", "P4", "--as", "svg", "-o", str(target)).exit_code == 1
@@ -68,6 +69,17 @@ def test_drawings(tmp_path: Path) -> None:
     assert "P4 violated" in "".join(drawn.itertext())
     assert "the flow is complete" in run("attest", "flow", "--as", "text").output
     assert "START_INTERFACE" in run("attest", "flow", "--as", "mermaid", "--with", "tdisp").output
+
+
+def test_a_run_is_replayed_under_other_settings(tmp_path: Path) -> None:
+    file = str(tmp_path / "relay.json")
+    assert run("attest", "flow", "--adversary", "relay-gpu", "--format", "json", "-o", file).exit_code == 1
+    again = run("attest", "flow", "--replay", file)
+    assert again.exit_code == 1
+    assert "carried out; P1 P4 violated" in again.output
+    closed = asked("--replay", file, "--with", "tdisp")
+    assert closed["refused"].endswith("(relay): stopped by tdisp")
+    assert run("attest", "flow", "--replay", file, "--with", "tdisp").exit_code == 0
 
 
 def test_pairs() -> None:
@@ -116,6 +128,7 @@ def test_bindings_and_calibration() -> None:
     (("--pairs", "--levels"), "two questions"),
     (("--pairs", "--as", "svg"), "--as draws a run"),
     (("--levels", "--without", "nonce"), "takes no checks"),
+    (("--replay", "nowhere.json"), "cannot be read"),
     (("--property", "P1"), "name one with --adversary"),
     (("--level", "cluster"), "not one of pod, node, control-plane"),
 ])

@@ -13,8 +13,8 @@ from simkit.attest.flow.parties import Level
 from simkit.attest.flow.rule import Property
 from simkit.attest.flow.switches import CHECKS, FEATURES
 from simkit.simulate.attestation.compile import compiled
-from simkit.simulate.attestation.flow import Flow, Outcome, Placement, Setting, pairs
-from simkit.simulate.attestation.replay import DoesNotReplay, replay, violated
+from simkit.simulate.attestation.flow import FLOW, Flow, Outcome, Placement, Setting, pairs
+from simkit.simulate.attestation.replay import replay
 from simkit.simulate.attestation.search import explore, sequence
 from tests.simulate.naive import naive
 
@@ -33,13 +33,13 @@ def having(*features: str) -> Flow:
 def replays(flow: Flow, adversary, property_: Property) -> bool:
     """The run that shows a violation, carried out by the table's words alone, ends in one."""
     run = flow.attack([adversary], property_)
-    facts = replay(flow.setting.table, flow.setting.on, frozenset(adversary.can), run)
-    return property_.value in violated(flow.setting.table, facts)
+    again = replay(FLOW, flow.setting.on, frozenset(adversary.can), run)
+    return not again.refused and property_.value in again.violated
 
 
 def test_the_network_alone_brings_nothing_about_and_the_flow_completes() -> None:
     found = ALL_ON.search(reduce=False)
-    assert (found.states, found.transitions, found.violated, found.complete, found.whole) == (84, 607, (), True, True)
+    assert (found.states, found.transitions, found.violated, found.complete, found.whole) == (111, 1149, (), True, True)
 
 
 @pytest.mark.parametrize("adversary", [each for each in ADVERSARIES if each.stops], ids=lambda each: each.name)
@@ -105,7 +105,7 @@ def test_a_pair_can_do_what_neither_does_alone() -> None:
     debug = BY_NAME["debug-guest"]
     flow = without("policy_digest")
     assert flow.search(lower).violated == flow.search(debug).violated == ()
-    assert flow.search(lower, debug).violated == (Property.SECRECY,)
+    assert flow.search(lower, debug).violated == (Property.SECRECY, Property.NO_ROLLBACK)
     assert ALL_ON.search(lower, debug).violated == ()
 
 
@@ -117,7 +117,7 @@ def test_a_pair_can_do_what_neither_does_alone() -> None:
 def test_the_search_agrees_with_one_that_shares_nothing_with_it(name, off, on) -> None:
     adversary = BY_NAME[name]
     flow = Flow(Setting(without=frozenset(off), having=frozenset(on)))
-    expected = naive(flow.setting.table, flow.setting.on, set(adversary.can))
+    expected = naive(FLOW, flow.setting.on, set(adversary.can))
     every_order = flow.search(adversary, reduce=False)
     assert (every_order.states, [each.value for each in every_order.violated]) == expected
     assert flow.search(adversary).violated == every_order.violated
@@ -148,21 +148,26 @@ def test_what_does_not_replay_is_told_with_its_step() -> None:
     run = flow.attack([adversary])
     can = frozenset(adversary.can)
     for index in range(len(run.steps)):
-        cut = replace(run, steps=run.steps[:index] + run.steps[index + 1 :])
-        try:
-            facts = replay(flow.setting.table, flow.setting.on, can, cut)
-        except DoesNotReplay:
-            continue
-        assert Property.SECRECY.value not in violated(flow.setting.table, facts), "a step could be left out: the run is not the shortest"
-    with pytest.raises(DoesNotReplay, match="cannot do this"):
-        replay(flow.setting.table, flow.setting.on, frozenset(), run)
-    with pytest.raises(DoesNotReplay, match="does not exist with these checks"):
-        replay(flow.setting.table, ALL_ON.setting.on, can, run)
+        again = replay(FLOW, flow.setting.on, can, replace(run, steps=run.steps[:index] + run.steps[index + 1 :]))
+        assert again.refused or Property.SECRECY.value not in again.violated, "a step could be left out: the run is not the shortest"
+    assert "cannot do this (swap" in replay(FLOW, flow.setting.on, frozenset(), run).refused
+    refused = ALL_ON.replay(run, [adversary]).refused
+    assert refused == f"step {len(run.steps) - 1} (use anew): stopped by reattest"
     first = run.steps[0]
-    with pytest.raises(DoesNotReplay, match="no such rule"):
-        replay(flow.setting.table, flow.setting.on, can, replace(run, steps=(replace(first, rule="nothing"),)))
-    with pytest.raises(DoesNotReplay, match="value that the table does not give"):
-        replay(flow.setting.table, flow.setting.on, can, replace(run, steps=(replace(first, bound=(("s", "s1"), ("n", "n2"))),)))
+    for step, words in (
+        (replace(first, rule="nothing"), "no rule has this name"), (replace(first, bound=(("s", "s1"),)), "a variable has a value"),
+        (run.steps[-1], "lacks"), (replace(first, rule="TSM session"), "takes ide, tdisp, which is off"),
+    ):
+        assert words in replay(FLOW, flow.setting.on, can, replace(run, steps=(step,))).refused
+
+
+def test_every_stopped_row_is_refused_at_a_step_by_its_own_check() -> None:
+    """The run that gets through without the check, replayed with it: what refuses it is the check, by name."""
+    for adversary in ADVERSARIES:
+        if adversary.stops:
+            attack = without(adversary.stops).attack([adversary])
+            refused = ALL_ON.replay(attack, [adversary]).refused
+            assert refused.endswith(f"stopped by {adversary.stops}"), f"{adversary.name}: {refused}"
 
 
 def test_lowes_attack_is_found_and_his_repair_holds() -> None:
@@ -175,7 +180,8 @@ def test_lowes_attack_is_found_and_his_repair_holds() -> None:
     assert sent == [
         ("A", "I", "{na, A} for I"), ("I", "B", "{na, A} for B"), ("B", "A", "{na, nb} for A"), ("A", "I", "{nb} for I"), ("I", "B", "{nb} for B"),
     ]
-    assert violated(handshake(repaired=False), replay(handshake(repaired=False), frozenset(), frozenset(), run)) == ("P1", "P2")
+    assert replay(handshake(repaired=False), frozenset(), frozenset(), run).violated == ("P1", "P2")
+    assert "close" in replay(handshake(repaired=True), frozenset(), frozenset(), run).refused
     mended = explore(compiled(handshake(repaired=True), frozenset()))
     assert (mended.states, mended.violated, mended.complete, mended.whole) == (12, (), True, True)
 

@@ -38,6 +38,7 @@ class Adversary:
 _POD, _NODE, _CONTROL = Level.POD, Level.NODE, Level.CONTROL_PLANE
 _P1, _P5 = (Property.SECRECY,), (Property.NO_ROLLBACK,)
 _FORGED = (Property.SECRECY, Property.AGREEMENT)
+_ROLLED = (Property.SECRECY, Property.NO_ROLLBACK)
 _TOY = (Property.SECRECY, Property.BINDING)
 _SWAPPED = (Property.SECRECY, Property.BINDING, Property.CONTINUITY)
 
@@ -64,7 +65,7 @@ ADVERSARIES = (
     Adversary(19, "vcpus", _POD, "changes the number or type of vCPUs", ("vcpus",), _P1, C.MEASUREMENTS),
     Adversary(20, "cmdline", _POD, "changes the kernel command line", ("cmdline",), _P1, C.MEASUREMENTS),
     Adversary(21, "runtime-class", _POD, "swaps the runtime class for one without a TEE", ("no-tee",), _FORGED, "evidence_required"),
-    Adversary(22, "registry", _POD, "swaps the image in the registry", ("swapped-image",), (Property.SECRECY, Property.NO_ROLLBACK), "image_policy"),
+    Adversary(22, "registry", _POD, "swaps the image in the registry", ("swapped-image",), _ROLLED, "image_policy"),
     Adversary(23, "cdi-file", _POD, "lets the CDI file map another GPU", ("map-other",), (Property.BINDING,), "device_pinned"),
     Adversary(24, "mig-slice", _POD, "gives a MIG slice in place of a whole GPU", ("mig-slice",), (Property.BINDING,), C.ATTRIBUTES),
     Adversary(25, "nosy-nic", _POD, "lets the NIC copy what it sends", ("nosy-nic",), _P1, "end_to_end"),
@@ -83,9 +84,9 @@ ADVERSARIES = (
     Adversary(36, "api-server", _CONTROL, "has the API server, which rewrites the pod", ("pod-spec",), _P1, "init_data"),
     Adversary(37, "admission", _CONTROL, "replaces an admission webhook", ("admission",), _P1, "init_data"),
     Adversary(38, "etcd", _CONTROL, "reads etcd", ("etcd-read",), _P1, "sealed_secrets"),
-    Adversary(39, "lowered-policy", _CONTROL, "lowers the KBS's release policy", ("lowered-policy", "own-image"), _P1, "policy_digest"),
-    Adversary(40, "poisoned-references", _CONTROL, "adds its own image to the reference values", ("poisoned-references", "own-image"),
-              _P1, "rvps_provenance"),
+    Adversary(39, "lowered-policy", _CONTROL, "lowers the KBS's release policy", ("lowered-policy", "own-image"), _ROLLED, "policy_digest"),
+    Adversary(40, "poisoned-references", _CONTROL, "adds its own image to the reference values", ("poisoned-references", "own-image"), _ROLLED,
+              "rvps_provenance"),
     Adversary(41, "false-as", _CONTROL, "stands in for the attestation service", ("rogue-issuer",), _FORGED, "issuer"),
     Adversary(42, "status-ignored", _CONTROL, "relies on a release policy that ignores the EAR status, as Trustee's default does", ("own-image",),
               _P1, "ear_status"),

@@ -74,6 +74,8 @@ AT_THE_DEVICE = (
          needs=("run pod {n}", "slot toy", "session toy"), adds=("device recorded {n}", "attested toy recorded {n}"), can=("recorded",), off=("tdisp",)),
     Rule("stop", "host", "TSM", "STOP_INTERFACE", (("t u", device.on("STOP_INTERFACE")),), needs=("tdi {t}",), on=("tdisp",),
          drops=("tdi {t}", *UNATTESTED), adds=("tdi {u}",)),
+    Rule("disturb", "host", "TSM", "a BAR or bus master enable rewritten, or the link's IDE keys lost", (("t u", device.on("CHANGE")),),
+         needs=("tdi {t}",), drops=("tdi {t}",), adds=("tdi {u}",), on=("tdisp",)),
     Rule("clear ACS", "host", "switch port", "clears ACS control: requests turn around below the IOMMU", adds=("drifted",), can=("acs-cleared",)),
     Rule("interpose", "interposer", "host", "reads what crosses the bus in clear", needs=("used gpu",), adds=_WORKLOAD, can=("interposer",),
          off=("bounce_encryption", "ide")),
@@ -101,12 +103,12 @@ AT_THE_VM = (
 )
 
 ABOVE = (
-    Rule("join as node", "host", "control plane", "a machine of the adversary's joins under a node's name", adds=("known join-credential",),
-         can=("false-node",), off=("node_attested",)),
-    Rule("join old", "old node", "control plane", "joins with host firmware or a TSM that was rolled back", adds=("joined old",), can=("old-node",),
-         off=("node_tcb",)),
+    Rule("join as node", "host", "control plane", "asks for the join credential under a node's name", adds=("asked as node",), can=("false-node",)),
+    Rule("admit by name", "control plane", "host", "the join credential: a name is enough", needs=("asked as node",), adds=("known join-credential",),
+         off=("node_attested",)),
+    Rule("roll back node", "host", "node", "older host firmware, or an older TSM", unless=("node reported",), adds=("node old",), can=("old-node",)),
     Rule("read etcd", "etcd", "host", "the workload key, kept as a Kubernetes Secret", adds=_WORKLOAD, can=("etcd-read",), off=("sealed_secrets",)),
-    Rule("read KBS", "control plane", "host", "the operator reads the KBS's memory and disk", adds=("known store-key",), can=("operator",),
+    Rule("read KBS", "control plane", "host", "the operator reads the KBS's memory and disk", needs=("KBS up",), adds=("known store-key",), can=("operator",),
          off=("control_plane_attested",)),
     Rule("read store", "host", "host", "opens the KBS's store, the workload key in it", needs=("known store-key",), adds=_WORKLOAD),
     Rule("corrupt KBS", "KBS", "network", "the KBS itself gives the workload key away", adds=_WORKLOAD, can=("corrupt-kbs",)),

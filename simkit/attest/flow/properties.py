@@ -35,7 +35,8 @@ VIOLATIONS = (
     Violation(Property.NO_ROLLBACK, ("holds bent", "flaw {w}"), "a VM that was rolled back ({w}) holds the workload key", (("w", _OLD_VM),)),
     Violation(Property.NO_ROLLBACK, ("used flawed", "flaw {w}"), "a device that was rolled back ({w}) is in use", (("w", _OLD_DEVICE),)),
     Violation(Property.NO_ROLLBACK, ("holds pod", "runs swapped"), "an image that the owner did not name runs beside the workload key"),
-    Violation(Property.NO_ROLLBACK, ("joined old",), "a node that was rolled back takes pods"),
+    Violation(Property.NO_ROLLBACK, ("joined", "node old"), "a node that was rolled back takes pods"),
+    Violation(Property.NO_ROLLBACK, ("holds bent", "rolled back"), "a release by a policy or by reference values that the owner did not set"),
     Violation(Property.CONTINUITY, ("stale",), "a device is used in a state that nobody appraised"),
     Violation(Property.CONTINUITY, ("late",), "a release after what was appraised had changed"),
 )

@@ -61,10 +61,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A protocol: where it begins, its rules, what must never be, and the fact that an undisturbed run ends with."""
+    """A protocol: where it begins, its rules, what must never be, the fact that an undisturbed run ends with, and who stands where in a chart."""
 
     name: str
     begin: tuple[str, ...]
     rules: tuple[Rule, ...]
     violations: tuple[Violation, ...]
     goal: str
+    order: tuple[str, ...] = ()

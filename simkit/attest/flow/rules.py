@@ -29,29 +29,39 @@ GIVEN: Over = (("x d", _GAVE), *_CHALLENGE)
 """What is in the slot, and whose evidence it gave."""
 _TALK = " ".join(device.way(device.Spdm.NONE, device.Spdm.SESSION))
 
+ABOVE = (
+    Rule("unseal", "control plane", "KBS", "the store key, unsealed for a TEE that was appraised", adds=("KBS up",), on=("control_plane_attested",)),
+    Rule("unlock", "control plane", "KBS", "the store key, typed in: nobody asked for evidence", adds=("KBS up",), off=("control_plane_attested",)),
+    Rule("endorse", "vendors", "AS", "certificates, collateral, revocation lists, RIMs", adds=("endorsed",)),
+    Rule("node evidence", "node", "AS", "evidence of host firmware and TSM", adds=("node reported",)),
+    Rule("join", "AS", "node", "appraised: the join credential", needs=("node reported", "endorsed"), adds=("joined",), guards=(("node_tcb", "node old"),)),
+    Rule("start pod", "node", "pod VM", "starts the pod as its owner wrote it", needs=("joined",), adds=("vm pod",), off=(BESIDE,)),
+    Rule("start beside", "L1 VM", "node", "asks for a VM beside itself, a TEE of its own, for the pod", needs=("joined",), adds=("vm pod",), on=(BESIDE,)),
+)
+
 ASKING = (
-    Rule("auth", "KBS", "network", "auth: challenge {n}, session {s}", SESSIONS, unless=("opened {s}",), adds=("opened {s}", "challenge {s} {n}")),
+    Rule("auth", "KBS", "network", "auth: challenge {n}, session {s}", SESSIONS, needs=("KBS up",), unless=("opened {s}",),
+         adds=("opened {s}", "challenge {s} {n}")),
     Rule("challenge", "network", "pod VM", "challenge {n}", SESSIONS, needs=("vm pod", "challenge {s} {n}"), adds=("run pod {n}",)),
     Rule("challenge bent", "network", "bent VM", "challenge {n}", SESSIONS, needs=("vm bent", "challenge {s} {n}"), adds=("run bent {n}", "chosen bent")),
-    Rule("create beside", "L1 VM", "host", "asks L0 for a VM beside itself, a TEE of its own", adds=("vm pod",), on=(BESIDE,)),
 )
 
 DEVICES = (
-    Rule("session", "pod VM", "{x}", f"SPDM: {_TALK}", SLOT, needs=("slot {x}",), adds=("session {x}",), off=("tdisp",)),
-    Rule("TSM session", "TSM", "{x}", f"SPDM: {_TALK}; IDE keys", SLOT, needs=("slot {x}",), adds=("session {x}",), on=("tdisp", "ide")),
-    Rule("lock", "TSM", "{x}", "LOCK_INTERFACE", SLOT, needs=("slot {x}", "session {x}", "tdi CONFIG_UNLOCKED"), drops=("tdi CONFIG_UNLOCKED",),
+    Rule("session", "pod VM", "{x}", f"SPDM: {_TALK}", SLOT, needs=("vm pod", "slot {x}"), adds=("session {x}",)),
+    Rule("TSM session", "TSM", "{x}", f"SPDM: {_TALK}; IDE keys", SLOT, needs=("vm pod", "slot {x}"), adds=("session {x}", "keyed {x}"), on=("tdisp", "ide")),
+    Rule("lock", "TSM", "{x}", "LOCK_INTERFACE", SLOT, needs=("slot {x}", "keyed {x}", "tdi CONFIG_UNLOCKED"), drops=("tdi CONFIG_UNLOCKED",),
          adds=("tdi CONFIG_LOCKED",), on=("tdisp",)),
-    Rule("start", "TSM", "{x}", "START_INTERFACE, its evidence having been accepted", GIVEN, needs=(*_ACCEPTED, "slot {x}", "tdi CONFIG_LOCKED"),
+    Rule("start", "TSM", "{x}", "START_INTERFACE, its evidence having been accepted", GIVEN, needs=(*_ACCEPTED, "slot {x}", "keyed {x}", "tdi CONFIG_LOCKED"),
          drops=("tdi CONFIG_LOCKED",), adds=("tdi RUN",), on=("tdisp",)),
     Rule("measure", "{x}", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}}", (("x", ("gpu", "other")), *_CHALLENGE),
          needs=("run pod {n}", "slot {x}", "session {x}"), adds=("device {x} {n}", "attested {x} {x} {n}"), off=("tdisp",)),
     Rule("measure flawed", "flawed", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}}", _CHALLENGE,
          needs=("run pod {n}", "slot flawed", "session flawed"), adds=("device flawed {n}", "attested flawed flawed {n}", "chosen flawed"), off=("tdisp",)),
     Rule("measure locked", "{x}", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}} and the interface report, in the TSM's session",
-         (("x", ("gpu", "other")), *_CHALLENGE), needs=("run pod {n}", "slot {x}", "session {x}", "tdi CONFIG_LOCKED"),
+         (("x", ("gpu", "other")), *_CHALLENGE), needs=("run pod {n}", "slot {x}", "keyed {x}", "tdi CONFIG_LOCKED"),
          adds=("device {x} {n}", "attested {x} {x} {n}"), on=("tdisp",)),
     Rule("measure flawed locked", "flawed", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}} and the interface report, in the TSM's session",
-         _CHALLENGE, needs=("run pod {n}", "slot flawed", "session flawed", "tdi CONFIG_LOCKED"),
+         _CHALLENGE, needs=("run pod {n}", "slot flawed", "keyed flawed", "tdi CONFIG_LOCKED"),
          adds=("device flawed {n}", "attested flawed flawed {n}", "chosen flawed"), on=("tdisp",)),
 )
 
@@ -70,11 +80,12 @@ REPORTING = (
 )
 
 
-def _attest(name: str, shown: str, says: str, *, off: tuple[str, ...] = (), guards: tuple[tuple[str, str], ...] = (), needs: tuple[str, ...] = ()) -> Rule:
+def _attest(name: str, shown: str, says: str, *, off: tuple[str, ...] = (), guards: tuple[tuple[str, str], ...] = (),
+            needs: tuple[str, ...] = (), adds: tuple[str, ...] = ()) -> Rule:
     """Evidence into session s under the challenge that it was made for; what comes out is a token that affirms."""
     vm, key, evidence = shown.split()
-    return Rule(name, "network", "AS", f"attest: {says}", SESSIONS, needs=(f"report {vm} {{n}} {evidence}", "challenge {s} {n}", *needs),
-                adds=(f"token {{s}} {vm} {{n}} {evidence} {key}", "taken {n}"), off=off, guards=(("nonce_once", "taken {n}"), *guards))
+    return Rule(name, "network", "AS", f"attest: {says}", SESSIONS, needs=(f"report {vm} {{n}} {evidence}", "challenge {s} {n}", "endorsed", *needs),
+                adds=(f"token {{s}} {vm} {{n}} {evidence} {key}", "taken {n}", *adds), off=off, guards=(("nonce_once", "taken {n}"), *guards))
 
 
 _OF_A_VM = seen(Of.VM)
@@ -87,7 +98,7 @@ APPRAISING = (
     _attest("attest another GPU", "pod pod other", "evidence of a GPU that the policy would not name", off=("device_pinned",)),
     _attest("attest recorded", "pod pod recorded", "GPU evidence over a foreign challenge, taken as if fresh", off=("nonce",)),
     _attest("attest poisoned", "bent bent gpu", "evidence of a changed VM that the poisoned reference values list", off=("rvps_provenance",),
-            guards=tuple(guard for guard in _OF_A_VM if guard[0] != "measurements"), needs=("references poisoned",)),
+            guards=tuple(guard for guard in _OF_A_VM if guard[0] != "measurements"), needs=("references poisoned",), adds=("rolled back",)),
     Rule("attest another key", "network", "AS", "attest: the pod's evidence beside the adversary's key, not compared", SESSIONS,
          needs=("report pod {n} gpu", "challenge {s} {n}"), adds=("token {s} pod {n} gpu mallory", "taken {n}"), can=("cuckoo",), off=("report_data",),
          guards=(("nonce_once", "taken {n}"),)),
@@ -108,7 +119,7 @@ RELEASING = (
     Rule("release warned", "KBS", "network", "resource: JWE for key {k}: nobody asks for the status", _TOKEN, needs=("warned {s} {v} {n} {d} {k}",),
          adds=_RELEASED, off=("ear_status",)),
     Rule("release by a lower policy", "KBS", "network", "resource: JWE for key {k}: the policy no longer asks for the status", _TOKEN,
-         needs=("warned {s} {v} {n} {d} {k}", "policy lowered"), adds=_RELEASED, off=("policy_digest",)),
+         needs=("warned {s} {v} {n} {d} {k}", "policy lowered"), adds=(*_RELEASED, "rolled back"), off=("policy_digest",)),
     Rule("open", "pod VM", "pod VM", "opens the JWE with its key: it holds the workload key", needs=("jwe pod",), adds=("holds pod",)),
     Rule("open bent", "bent VM", "bent VM", "opens the JWE with its key: it holds the workload key", needs=("jwe bent",), adds=("holds bent",)),
     Rule("open as adversary", "network", "network", "opens the JWE with its own key", needs=("jwe mallory",), adds=("known workload-key",)),
@@ -117,8 +128,8 @@ RELEASING = (
 USING = (
     Rule("use", "pod VM", "{x}", "data under the workload key, in the session whose evidence was accepted", GIVEN, needs=(*_HELD, *_ACCEPTED),
          adds=("used {x}",), off=("tdisp",), guards=(("isolation_drift", "drifted"),)),
-    Rule("use running", "pod VM", "{x}", "data under the workload key, to an interface in RUN", SLOT, needs=(*_HELD, "tdi RUN"), adds=("used {x}",),
-         on=("tdisp",), guards=(("isolation_drift", "drifted"),)),
+    Rule("use running", "pod VM", "{x}", "data under the workload key, to an interface in RUN", SLOT, needs=(*_HELD, "keyed {x}", "tdi RUN"),
+         adds=("used {x}",), on=("tdisp",), guards=(("isolation_drift", "drifted"),)),
     Rule("use anew", "pod VM", "{x}", "data under the workload key, in a new session after a reset, without new evidence", SLOT, needs=(*_HELD, "anew"),
          adds=("used {x}", "stale"), off=("reattest", "tdisp")),
     Rule("use drifted", "pod VM", "{x}", "data under the workload key, over a path that is no longer as planned", SLOT, needs=(*_HELD, "drifted"),
@@ -126,7 +137,7 @@ USING = (
     Rule("use toy", "toy", "network", "whatever the guest sends it", needs=("used toy",), adds=("known workload-key",)),
 )
 
-HONEST = (*ASKING, *DEVICES, *REPORTING, *APPRAISING, *RELEASING, *USING)
+HONEST = (*ABOVE, *ASKING, *DEVICES, *REPORTING, *APPRAISING, *RELEASING, *USING)
 UNATTESTED = tuple(f"attested {given} {n}" for given in _GAVE for n in ("n1", "n2"))
 """What a reset takes away, whatever was in the slot."""
 
@@ -137,4 +148,4 @@ GOAL = "used gpu"
 def swap(name: str, says: str, pairs: tuple[str, ...], *, can: tuple[str, ...], adds: tuple[str, ...] = (), unless: tuple[str, ...] = ()) -> Rule:
     """The host resets the function in the slot and leaves what the second word of a pair names there: sessions die, and the interface with them."""
     return Rule(name, "host", "{x}", says, (("x y", pairs), ("t u", _RESET)), needs=("slot {x}", "tdi {t}"), unless=unless,
-                drops=("slot {x}", "session {x}", "tdi {t}", *UNATTESTED), adds=("slot {y}", "tdi {u}", "anew", *adds), can=can)
+                drops=("slot {x}", "session {x}", "keyed {x}", "tdi {t}", *UNATTESTED), adds=("slot {y}", "tdi {u}", "anew", *adds), can=can)

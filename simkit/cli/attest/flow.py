@@ -16,10 +16,11 @@ from simkit.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
     from simkit.attest.flow.adversaries import Adversary
+    from simkit.model.sequence import Sequence as Run
     from simkit.simulate.attestation.flow import Setting
 
 _LEVELS = ("pod", "node", "control-plane")
-_QUESTIONS = {"pairs": "--pairs", "levels": "--levels", "bindings": "--bindings", "calibrate": "--calibrate", "adversary": "--adversary"}
+_QUESTIONS = {"pairs": "--pairs", "levels": "--levels", "bindings": "--bindings", "calibrate": "--calibrate", "adversary": "--adversary", "replay": "--replay"}
 
 
 @click.command()
@@ -34,12 +35,14 @@ _QUESTIONS = {"pairs": "--pairs", "levels": "--levels", "bindings": "--bindings"
 @click.option("--levels", is_flag=True, help="What each level's evidence adds, and what becomes of a pod that is nested.")
 @click.option("--bindings", is_flag=True, help="Whether the binding equations imply agreement for any values whatever, by z3.")
 @click.option("--calibrate", is_flag=True, help="A handshake with a known flaw, by the same search.")
+@click.option("--replay", "again", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True),
+              help="Carry out a run again that --adversary NAME --format json printed, with these checks and features: what refuses it?")
 @click.option("--property", "property_", type=Word(("P1", "P2", "P3", "P4", "P5", "P6")), help="With --adversary: draw the run that violates this one.")
 @click.option("--as", "drawing", type=Word(("text", "mermaid", "svg")), help="Draw the run: of --adversary, or of the flow undisturbed.")
 @output_file("Write the drawing or document to a file.")
 @output_format()
 def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[str, ...], attested: str | None, level: str | None, placement: str,
-         property_: str | None, drawing: str | None, target: Path | None, output: str, **questions: bool) -> None:
+         again: str | None, property_: str | None, drawing: str | None, target: Path | None, output: str, **questions: bool) -> None:
     """The flow that releases secrets, and 73 adversaries against it: what stops each, or what stays.
 
     Host, operator, co-tenants and network are the adversary, and so is each component in turn. Every state that they can bring about is
@@ -51,6 +54,8 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
     simkit attest flow --adversary swap-gpu --without reattest
     simkit attest flow --adversary relay-gpu --as svg -o relay.svg
     simkit attest flow --with tdisp                         what a feature closes
+    simkit attest flow --adversary relay-gpu --format json -o relay.json
+    simkit attest flow --replay relay.json --with tdisp     at which step what refuses it
     simkit attest flow --levels                             node, pod, control plane; nested or beside
     simkit attest flow --as mermaid                         the flow undisturbed
 
@@ -59,7 +64,7 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
     """
     from simkit.cli.attest import flow_answers as answers
 
-    asked = [name for name in (*questions, "adversary") if questions.get(name) or (name == "adversary" and adversary)]
+    asked = [*(name for name, wanted in questions.items() if wanted), *(["replay"] if again else []), *(["adversary"] if adversary else [])]
     if len(asked) > 1:
         raise InputError(f"{_QUESTIONS[asked[0]]} and {_QUESTIONS[asked[1]]} are two questions", remedy="ask one at a time")
     question = asked[0] if asked else "drawing" if drawing else "table"
@@ -73,6 +78,8 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
     match question:
         case "adversary" | "drawing":
             answer = answers.run(setting, [_row(name) for name in adversary], drawing or "text", property_)
+        case "replay":
+            answer = answers.replayed(setting, *_run(str(again)))
         case "pairs":
             answer = answers.in_pairs(setting, level)
         case "levels":
@@ -123,6 +130,14 @@ def _row(name: str) -> Adversary:
             return adversary
     near = get_close_matches(name, [adversary.name for adversary in ADVERSARIES], 1)
     raise UnknownName(f"there is no adversary {name!r}", remedy=f"did you mean {near[0]}?" if near else "`simkit attest flow` lists them")
+
+
+def _run(source: str) -> tuple[Run, list[Adversary]]:
+    """A run and who it takes."""
+    from simkit.formats.source import open_run
+
+    run, names = open_run(source)
+    return run, [_row(name) for name in names]
 
 
 def _near(name: str, known: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simkit.attest.flow.adversaries import Adversary
@@ -12,6 +12,7 @@ from simkit.attest.flow.rule import Property
 from simkit.cli.attest import flow_words as say
 from simkit.cli.progress import waiting
 from simkit.formats.draw.sequence import chart, mermaid, svg
+from simkit.model.sequence import Sequence as Run
 from simkit.simulate.attestation.flow import Flow, Setting, pairs
 
 _DRAW = {"text": chart, "mermaid": mermaid, "svg": svg}
@@ -74,18 +75,41 @@ def run(setting: Setting, adversaries: Sequence[Adversary], drawing: str, proper
         return Answer(_DRAW[drawing](shown), document, status)
     lines = [f"{each.name} ({each.level}): {each.does}" for each in adversaries]
     if shown is not None:
-        lines += ["", chart(shown), "", *(f"{name}: {NAMES[name]}" for name in shown.parties if name in NAMES)]
+        refused = flow.replay(shown, adversaries).refused
+        again = f"refused at {refused}" if refused else f"all {len(shown.steps)} steps are allowed"
+        lines += ["", chart(shown), "", f"replayed by the table's words alone: {again}"]
+        lines += ["", *(f"{name}: {NAMES[name]}" for name in shown.parties if name in NAMES)]
     elif adversaries:
         nothing = f"{property_} does not fall" if property_ and found.violated else "nothing gets through"
         lines += ["", nothing + say.under(setting) if found.whole else "nothing was found before the search was cut short"]
-        lines += [f"stopped by {each.stops}: --without {each.stops} shows what it stops" for each in adversaries
-                  if each.stops in setting.on and not found.violated]
+        lines += [_stop(setting, each) for each in adversaries if each.stops in setting.on and found.whole and not found.violated]
     if not found.complete:
         lines += ["", "and the flow does not complete: nothing is released to anybody"]
     lines += [f"  {each.name}: {each.residual}" for each in adversaries if each.residual and found.violated]
     lines += ["", f"breaks {say.properties(found.violated)}" if found.violated else "no property is violated"]
     lines.append(say.explored(found.states, found.transitions, whole=found.whole))
     return Answer("\n".join(lines), document, status)
+
+
+def _stop(setting: Setting, adversary: Adversary) -> str:
+    """Where a row's check stops it: the run that gets through without that check, carried out with it."""
+    attack = Flow(replace(setting, without=setting.without | {adversary.stops})).attack([adversary])
+    if attack is None:
+        return f"nothing gets through without {adversary.stops} either"
+    return f"the run that gets through --without {adversary.stops} is refused at {Flow(setting).replay(attack, [adversary]).refused}"
+
+
+def replayed(setting: Setting, again: Run, adversaries: Sequence[Adversary]) -> Answer:
+    """A run carried out once more, under these checks and features."""
+    done = Flow(setting).replay(again, adversaries)
+    steps = f"{len(again.steps)} steps{say.under(setting)}"
+    if done.refused:
+        text = f"{again.title}: {steps}: refused at {done.refused}"
+    else:
+        text = f"{again.title}: all {steps}, carried out; " + (f"{say.properties(done.violated)} violated" if done.violated else "no property is violated")
+    document = {"question": "replay", **say.setting_document(setting), "adversaries": [each.name for each in adversaries], "steps": len(again.steps),
+                "refused": done.refused or None, "breaks": list(done.violated)}
+    return Answer(text, document, 1 if done.violated and not done.refused else 0)
 
 
 def at_levels() -> Answer:

@@ -25,7 +25,7 @@ STYLE = """
 def chart(run: Sequence, width: int = 150) -> str:
     """Lanes for the parties, an arrow a line, what is said beside it; `!` and double lines where the adversary acts."""
     parties = run.parties
-    lane = max(12, *(len(party) + 2 for party in parties))
+    lane = max([12, *(len(party) + 2 for party in parties)])
     margin = 5
     right = margin + lane * len(parties) + 1
     room = max(30, width - right)

@@ -9,16 +9,17 @@ from itertools import combinations
 
 from simkit.attest.flow.adversaries import ADVERSARIES, Adversary
 from simkit.attest.flow.moves import RULES
+from simkit.attest.flow.parties import ORDER
 from simkit.attest.flow.properties import VIOLATIONS
 from simkit.attest.flow.rule import Property, Table
 from simkit.attest.flow.rules import BEGIN, GOAL
 from simkit.attest.flow.switches import BESIDE, CHECKS, NESTED, with_needs
 from simkit.model.sequence import Sequence
 from simkit.simulate.attestation.compile import Compiled, compiled
+from simkit.simulate.attestation.replay import Replayed, replay
 from simkit.simulate.attestation.search import Explored, explore, sequence
 
-FLOW = Table("flow", ("vm pod", *BEGIN), RULES, VIOLATIONS, GOAL)
-FLOW_BESIDE = Table("flow", BEGIN, RULES, VIOLATIONS, GOAL)
+FLOW = Table("flow", BEGIN, RULES, VIOLATIONS, GOAL, ORDER)
 BOUNDS = (
     "2 sessions with a challenge each",
     "2 pod VMs, one of them as the host likes it",
@@ -66,11 +67,6 @@ class Setting:
         place = frozenset() if self.placement is Placement.DIRECT else frozenset({self.placement.value})
         return frozenset(CHECKS) - self.without | self.features | place
 
-    @property
-    def table(self) -> Table:
-        """The table to search."""
-        return FLOW_BESIDE if self.placement is Placement.BESIDE else FLOW
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -109,7 +105,7 @@ class Flow:
         """The table under this setting, or with other switches."""
         on = self.setting.on if on is None else on
         if on not in self._compiled:
-            self._compiled[on] = compiled(self.setting.table, on)
+            self._compiled[on] = compiled(FLOW, on)
         return self._compiled[on]
 
     def search(self, *adversaries: Adversary, reduce: bool = True) -> Explored:
@@ -144,6 +140,10 @@ class Flow:
         if property_ is None or property_ not in found.runs:
             return None
         return sequence(self.compiled(), found.runs[property_], " with ".join(adversary.name for adversary in chosen) or "the network alone")
+
+    def replay(self, run: Sequence, adversaries: Iterable[Adversary]) -> Replayed:
+        """A run carried out by the table's words alone."""
+        return replay(FLOW, self.setting.on, _can(adversaries), run)
 
     def undisturbed(self) -> Sequence | None:
         """The flow as it should be; None where it cannot come to its end."""

@@ -164,7 +164,7 @@ def _leads(compiled: Compiled, rules: list[Ground], run: Run) -> bool:
 def sequence(compiled: Compiled, run: Run, title: str) -> Sequence:
     """A run as data, for drawing and replaying: no step too many."""
     steps = tuple(_step(rule) for rule in shortened(compiled, run).rules)
-    return Sequence(title, steps, run.says)
+    return Sequence(title, steps, run.says, compiled.table.order)
 
 
 def _step(ground: Ground) -> Step:
