@@ -67,7 +67,7 @@ def root_check(found: Path, given: Given, vendor: Vendor) -> Check:
     """The last certificate's key is a pinned root's."""
     if found.anchor is not None:
         top = found.anchor.certificate
-        return ok(CheckId.ROOT, f"ends at {_common_name(top.subject)}, pinned from {found.anchor.source} (SHA-256 {top.fingerprint[:16]}…)")
+        return ok(CheckId.ROOT, f"ends at {_common_name(top.subject)}, a root pinned by {found.anchor.source} (SHA-256 {top.fingerprint[:16]}…)")
     if found.gap:
         return fail(CheckId.ROOT, f"no root is reached: {found.gap}")
     roots = ", ".join(f"{_common_name(each.certificate.subject)} ({each.certificate.fingerprint[:16]}…)" for each in given.roots(vendor)) or "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from simkit.verify.report import Report
 
 HOST, WISH, FITTING, POLICY = "hgx-h100", "three-guests", "two-guests", "demo"
+EVIDENCE, EVIDENCE_AT = ("hgx-h100-gpus.json", "hgx-h100-switches.json"), "2025-07-01"
 
 
 @click.command()
@@ -34,7 +36,7 @@ HOST, WISH, FITTING, POLICY = "hgx-h100", "three-guests", "two-guests", "demo"
     help="Where plan, artefacts and page are written.",
 )
 def demo(*, folder: Path) -> None:
-    """Tell the whole story on a shipped machine: node, wish, answer, proof, artefacts, change.
+    """Tell the whole story on a shipped machine: node, wish, answer, proof, artefacts, trust, change.
 
     \b
     simkit demo -o simkit-demo
@@ -63,7 +65,9 @@ def demo(*, folder: Path) -> None:
         click.echo(line)
     (folder / f"{HOST}.html").write_text(_page(broken, reports), encoding="utf-8")
     click.echo(f"  {folder}/{HOST}.html: the machine, its guests and the counterexample as a picture")
-    _chapter(6, "The change", f"simkit apply {folder}/plan.json --executor recorded --node …")
+    _chapter(6, "The trust", f"simkit attest verify {' '.join(EVIDENCE)} --at {EVIDENCE_AT}")
+    _trust()
+    _chapter(7, "The change", f"simkit apply {folder}/plan.json --executor recorded --node …")
     _change(plan)
     click.echo(f"\nLook at {folder}/{HOST}.html in a browser. On a machine of your own: simkit capture -o here.yaml && simkit show here.yaml")
 
@@ -197,6 +201,23 @@ def _change(plan: Plan) -> None:
         undone = rollback(journal, node)
         click.echo(f"undone: {len(undone.undone)} steps; compared with the start, byte for byte: {difference(start, snapshot(tree))}")
         shutil.rmtree(tree)
+
+
+def _trust() -> None:
+    """The evidence of a whole board as its maker published it; then one of its GPUs in the place of all eight."""
+    from simkit.attest.appraise import appraise
+    from simkit.cli.attest.inputs import given_at
+    from simkit.cli.attest.verify import describe
+    from simkit.formats.evidence.source import open_evidence
+
+    given = given_at(datetime.fromisoformat(EVIDENCE_AT).replace(tzinfo=UTC))
+    board = open_evidence(EVIDENCE)
+    click.echo(describe("eight GPUs and four switches", appraise(board, given)))
+    click.echo("one GPU eight times, in their place:")
+    gpus, switches = board.statements[:8], board.statements[8:]
+    forged = appraise(replace(board, statements=(gpus[0],) * 8 + switches), given)
+    for check in forged.because:
+        click.echo(f"  {check.id.value} failed: {check.why}")
 
 
 def _count(found: TreeDifference) -> str:

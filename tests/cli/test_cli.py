@@ -193,8 +193,10 @@ def test_no_file_ends_in_a_traceback(tmp_path_factory: pytest.TempPathFactory, t
 
 def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "simkit", "demo", "-o", "out"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    for chapter in ("1. The node", "2. The wish", "3. The answer", "4. The proof", "5. The artefacts", "6. The change"):
+    for chapter in ("1. The node", "2. The wish", "3. The answer", "4. The proof", "5. The artefacts", "6. The trust", "7. The change"):
         assert chapter in done.stdout
     assert done.stdout.count("byte for byte: no difference") == 2
     assert "VIOLATED   no-peer-path" in done.stdout
+    assert "topology      8 GPUs and 4 switches, each listing all of the others, one nonce" in done.stdout
+    assert "distinct failed: presented more than once" in done.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"plan.json", "hgx-h100.html", "qemu", "libvirt", "kata", "cdi", "kubernetes", "script", "nccl"}

@@ -74,6 +74,15 @@ def given_options(command: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def given_at(at: datetime) -> Given:
+    """Nothing but the shipped roots and intermediates, at a time."""
+    from simkit.formats.evidence.roots import shipped
+    from simkit.model.evidence.given import Given
+
+    anchors, intermediates = shipped()
+    return Given(at, anchors, intermediates)
+
+
 def _given(at: datetime, files: tuple[str, ...], roots: tuple[str, ...], nonce: bytes | None, report_data: bytes | None) -> Given:
     """Every file is recognised from its content; the option it came by is for people."""
     from simkit.errors import UnreadableSource

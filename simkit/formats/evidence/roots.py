@@ -31,11 +31,11 @@ def shipped() -> tuple[tuple[Anchor, ...], tuple[Certificate, ...]]:
     """
     anchors: list[Anchor] = []
     others: list[Certificate] = []
-    for name, (vendor, pin, source) in FILES.items():
+    for name, (vendor, pin, _) in FILES.items():
         found = read_certificates(files(__package__).joinpath("anchors", name).read_bytes(), source=name)
         if found[0].fingerprint != pin:
             raise MalformedEvidence(f"the installed root {name} is not the pinned one", remedy="install simkit anew")
-        anchors.append(Anchor(found[0], frozenset({vendor}), source))
+        anchors.append(Anchor(found[0], frozenset({vendor}), "simkit"))
         others += found[1:]
     return tuple(anchors), tuple(others)
 
