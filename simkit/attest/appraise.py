@@ -8,6 +8,7 @@ from typing import Any
 
 from simkit.attest import certificate as certificates
 from simkit.attest import hcl, nvidia, rim, session, snp, tdx
+from simkit.attest.nvidia.leaf import with_leaf
 from simkit.attest.together import together
 from simkit.attest.verdict import verdict
 from simkit.model.evidence.appraisal import Appraisal, Device
@@ -31,7 +32,7 @@ def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT
     checks: list[Check] = []
     for number, statement in enumerate(evidence.statements):
         name, rules = _rules(statement)
-        devices.append(name(statement))
+        devices.append(name(with_leaf(statement, given) if isinstance(statement, NvidiaEvidence) else statement))
         expected = session.expected(statement, evidence.binding, given)
         checks += [replace(check, device=number) for check in rules(statement, expected, policy)]
     checks += together(evidence.statements, devices, given)

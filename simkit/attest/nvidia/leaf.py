@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from simkit.attest.signature import der_of, verifies
 from simkit.model.evidence.certificate import Algorithm, Certificate
@@ -23,15 +24,23 @@ def signed_by(report: SpdmReport, certificate: Certificate) -> bool:
 
 
 def leaf_of(evidence: NvidiaEvidence, given: Given) -> Certificate | None:
-    """The leaf among the certificates that came with the evidence, or else among those given beside it; None where there is no certificate.
+    """The leaf among the certificates that came with the evidence, or, where it is not there, among those given beside it; None where there is none.
 
     Files hold the leaf first or last. It is one that issued none of the others, and no authority where there is a choice; among several, as
     where one file holds the chains of many devices, the one whose key made this report's signature.
     """
-    found = candidates(evidence.certificates or given.certificates)
+    found = candidates(evidence.certificates)
+    if not found or found[0].ca:
+        found = candidates((*evidence.certificates, *given.certificates))
     if len(found) > 1:
         return next((each for each in found if signed_by(evidence.report, each)), found[0])
     return found[0] if found else None
+
+
+def with_leaf(evidence: NvidiaEvidence, given: Given) -> NvidiaEvidence:
+    """The evidence with its leaf alone, wherever that lay: what names the device."""
+    leaf = leaf_of(evidence, given)
+    return replace(evidence, certificates=(leaf,)) if leaf is not None else evidence
 
 
 def candidates(certificates: Sequence[Certificate]) -> list[Certificate]:

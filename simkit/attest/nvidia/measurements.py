@@ -26,10 +26,16 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How the measurements stand against one manifest: how many agree, and a sentence for each that does not."""
+    """How the measurements stand against one manifest: how many agree, a sentence for each that does not, and which were not compared."""
 
     agree: int
     wrong: tuple[str, ...]
+    left: tuple[int, ...] = ()
+
+    def told(self, rim: Rim) -> str:
+        """For a sentence."""
+        left = f", {', '.join(map(str, self.left))} not compared as the first video decoder is off" if self.left else ""
+        return f"{self.agree} of {len(rim.active)} agree with the {rim.title}{left}"
 
 
 def measurement_checks(evidence: NvidiaEvidence, leaf: Certificate | None, given: Given, policy: AppraisalPolicy) -> Iterator[Check]:
@@ -55,7 +61,7 @@ def _compared(evidence: NvidiaEvidence, choices: list[Choice], *, required: bool
         wrong.append(f"{' and '.join(rim.title for rim in chosen)} both claim index {', '.join(map(str, twice[:_SHOWN]))}")
     found = [(rim, compare(rim, evidence)) for rim in chosen]
     wrong += [each for _, comparison in found for each in comparison.wrong]
-    agree = "; ".join(f"{comparison.agree} of {len(rim.active)} agree with the {rim.title}" for rim, comparison in found)
+    agree = "; ".join(comparison.told(rim) for rim, comparison in found)
     if wrong:
         shown = "; ".join(wrong[:_SHOWN]) + (f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
         return decide(CheckId.MEASUREMENTS, holds=False, yes="", no=f"{shown}{f' ({agree})' if agree else ''}", given=True)
@@ -71,14 +77,15 @@ def compare(rim: Rim, evidence: NvidiaEvidence) -> Comparison:
     """The device's measurements against one manifest's active ones."""
     told = {block.index - 1: block.value for block in evidence.report.blocks}
     agree = 0
-    wrong = []
+    wrong: list[str] = []
+    left: list[int] = []
     for golden in rim.active:
         value = told.get(golden.index)
         if golden.index == NVDEC0_INDEX and evidence.facts.nvdec0 is False:
-            continue
-        if value in golden.values:
+            left.append(golden.index)
+        elif value in golden.values:
             agree += 1
         else:
             seen = f"{value.hex()[:16]}…" if value else "not in the report"
             wrong.append(f"measurement {golden.index} is {seen}, the {rim.title} has {' or '.join(f'{each.hex()[:16]}…' for each in golden.values[:2])}")
-    return Comparison(agree, tuple(wrong))
+    return Comparison(agree, tuple(wrong), tuple(left))

@@ -3,7 +3,8 @@
 Numbers and names: NVIDIA/attestation-sdk@73c032e:nv-attestation-sdk-cpp/include/nv_attestation (gpu/spdm/gpu_opaque_data_parser.hpp and
 switch/spdm/switch_opaque_data_parser.hpp); the same number means other things for GPU and switch from 22 on. NVIDIA's verifiers disagree on
 FEATURE_FLAG: attestation-sdk has 0 MPT and 1 SPT, nvtrust@0281730 (spdm_msrt_resp_msg.py) and Trustee@78962cd (spdm_response.rs) 0 SPT and
-1 MPT. A single H100 passed through alone sends 0, so the latter is what is meant here; all agree on 2, PPCIE.
+1 MPT. An H100 passed through alone sends 0 and eight GB100 passed through together send 1 (google/go-nvattest-tools@89e1978:
+testing/testdata/test_mpt_data.json), so the latter is what is meant here; all agree on 2, PPCIE.
 """
 
 from __future__ import annotations

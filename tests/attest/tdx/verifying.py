@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import cache
 
 from quote_forge import AT, root_der
 
@@ -14,6 +15,7 @@ from simkit.formats.evidence.source import Support, read_evidence, read_support
 from simkit.model.evidence.given import Given
 
 
+@cache
 def forged_anchors():
     return trusted(read_certificates(root_der(), source="forged"), source="forged")
 
@@ -23,6 +25,7 @@ def given(support: Support, *, at: datetime = AT, anchors=None, **more) -> Given
                  event_logs=support.event_logs, references=support.references, **more)
 
 
+@cache
 def intel():
     """The roots that are shipped."""
     return shipped()[0]
