@@ -21,6 +21,7 @@ _AZURE = ("az-snp-vtpm", "az-tdx-vtpm")
 _MEASURED = ("snp", "tdx", *_AZURE, "tpm", "sample")
 """TEEs whose policies compare a measurement with reference values; Trustee's verifiers of `se` and of devices hold them against others."""
 _NVIDIA = ("gpu", "switch")
+_TCB = ("bootloader", "tee", "snp", "microcode")
 
 
 def bases(device_class: str | None = None) -> tuple[Base, ...]:
@@ -46,8 +47,9 @@ def _guest() -> list[Case]:
             setting(("snp", "policy_migrate_ma"), True), setting(("az-snp-vtpm", "policy_migrate_ma"), "true"))),  # noqa: FBT003
         Case("sample-attester", Level.FAIL, "the sample attester, which anyone can be", "have no rule for input.sample", _sample),
         Case("claims-empty", Level.FAIL, "a device of which nothing is claimed", "start from values that do not affirm, and ask for each claim", _emptied),
-        Case("tcb-old", Level.FAIL, "a platform whose firmware is not the reference's", "compare every component of the TCB", first(
-            setting(("snp", "reported_tcb_snp"), 3), setting(("az-snp-vtpm", "reported_tcb_snp"), "3"),
+        *(Case(f"tcb-{part}-old", Level.FAIL, f"a platform whose {part} is older than the reference's", "compare every component of the TCB", first(
+            setting(("snp", f"reported_tcb_{part}"), 0), setting(("az-snp-vtpm", f"reported_tcb_{part}"), "0"))) for part in _TCB),
+        Case("tcb-out-of-date", Level.FAIL, "a platform whose TCB is out of date", "ask for tcb_status UpToDate", first(
             setting(("tdx", "tcb_status"), "OutOfDate"), setting(("az-tdx-vtpm", "tcb_status"), "OutOfDate"))),
         Case("collateral-expired", Level.FAIL, "a quote judged by collateral that has expired", "ask for collateral_expiration_status \"0\"", first(
             *(setting((tee, "collateral_expiration_status"), "1") for tee in ("tdx", "az-tdx-vtpm")))),
@@ -86,8 +88,8 @@ def _measurements() -> list[Case]:
         Case("configuration-other", Level.FAIL, "a platform configured otherwise than the reference values say", fallback, first(
             setting(("snp", "platform_smt_enabled"), False), setting(("az-snp-vtpm", "platform_smt_enabled"), "false"),  # noqa: FBT003
             *(setting((tee, "quote", "body", "xfam"), "ff" * 8) for tee in ("tdx", "az-tdx-vtpm")))),
-        Case("kernel-event-other", Level.RESIDUAL, "a kernel whose event in the log is not the reference's", compare,
-             setting(("tdx", "uefi_event_logs", 0, "digests", 0, "digest"), "00" * 48)),
+        Case("tsme-other", Level.FAIL, "a platform whose memory outside of guests is encrypted otherwise than the reference says", fallback, first(
+            setting(("snp", "platform_tsme_enabled"), False), setting(("az-snp-vtpm", "platform_tsme_enabled"), "false"))),  # noqa: FBT003
     ]
 
 
@@ -116,6 +118,10 @@ def _nvidia() -> list[Case]:
         ask = f"ask for x-nvidia-{chain}-cert-chain's x-nvidia-cert-ocsp-status good"
         found.append(Case(f"{name}-revoked", Level.FAIL, f"{says} whose certificate is revoked", ask,
                           _of_device(f"x-nvidia-{chain}-cert-chain", {"x-nvidia-cert-status": "revoked", "x-nvidia-cert-ocsp-status": "revoked"})))
+    ask = "ask for x-nvidia-gpu-attestation-report-cert-chain (-switch-) to be valid and good"
+    for name, status, ocsp in (("expired", "expired", "good"), ("of unknown revocation", "valid", "unknown")):
+        found.append(Case(f"certificate-{name.replace(' ', '-')}", Level.FAIL, f"a device with a certificate {name}", ask, _of_device(
+            "x-nvidia-*-attestation-report-cert-chain", {"x-nvidia-cert-status": status, "x-nvidia-cert-ocsp-status": ocsp})))
     for rim in ("gpu-driver", "gpu-vbios", "switch-bios"):
         found.append(Case(f"{rim}-rim-unsigned", Level.FAIL, f"a {rim} manifest whose signature is wrong", f"ask for x-nvidia-{rim}-rim-signature-verified",
                           _of_device(f"x-nvidia-{rim}-rim-signature-verified", value=False)))

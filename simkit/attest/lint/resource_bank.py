@@ -19,6 +19,7 @@ RULE = "data.policy.allow"
 ISSUER, PROFILE = "CoCo-Attestation-Service", "tag:github.com,2024:confidential-containers/Trustee"
 """Defaults of attestation-service/src/ear_token/mod.rs."""
 EVIDENCE = "ear.veraison.annotated-evidence"
+_REGISTERS = ("tree of devices, memory or firmware variables (RTMR0)", "boot loader or kernel (RTMR1)", "command line or initrd (RTMR2)")
 ASKED: dict[str, Any] = {"plugin": "resource", "resource-path": ["default", "key", "1"], "query": {}}
 _VECTOR = {"instance-identity": 0, "configuration": 2, "executables": 3, "file-system": 0, "hardware": 2, "runtime-opaque": 0, "storage-opaque": 0,
            "sourced-data": 0}
@@ -106,6 +107,8 @@ def _guest() -> list[Case]:
              setting((*evidence, "snp", "policy_migrate_ma"), True)),  # noqa: FBT003
         Case("measurement-other", Level.RESIDUAL, "another image than the guest's, affirmed as some guest's", "pin the measurement beside the init-data", first(
             setting((*evidence, "snp", "measurement"), "a2" * 48), setting((*evidence, "tdx", "quote", "body", "mr_td"), "7e" * 48))),
+        *(Case(f"rtmr-{number}-other", Level.RESIDUAL, f"a trust domain with another {what}, affirmed", "pin it, from one boot's event log",
+               setting((*evidence, "tdx", "quote", "body", f"rtmr_{number}"), "e7" * 48)) for number, what in enumerate(_REGISTERS)),
         Case("init-data-other", Level.RESIDUAL, "a guest started with other init-data (its agent's policy may allow anything)", init, _init_data("2d")),
         Case("init-data-absent", Level.RESIDUAL, "a guest started without init-data", init,
              every(_init_data("00"), setting((*evidence, "init_data_claims"), None))),

@@ -75,14 +75,17 @@ def _loaded(regopy: Any, modules: list[list[str]], data: dict[str, Any]) -> Any:
             engine.add_module(name, text)
         except regopy.RegoError as error:
             return {"refused": str(error)[:4000], "module": name}
-    engine.add_data(data)
+    engine.add_data_json(json.dumps(data, ensure_ascii=False))
     return engine
 
 
 def _ask(engine: Any, rule: str, value: dict[str, Any]) -> dict[str, Any]:
-    """A bare rule that is false would be no result at all, so its value is bound to a variable."""
+    """A bare rule that is false would be no result at all, so its value is bound to a variable.
+
+    The engine compares texts as they are escaped in JSON: so inputs go in as JSON, as little escaped as it can be.
+    """
     try:
-        engine.set_input(value)
+        engine.set_input_term(json.dumps(value, ensure_ascii=False))
         output = engine.query(f"answer = {rule}")
         if not output.ok():
             return {"error": str(output)[:400]}

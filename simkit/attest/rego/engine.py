@@ -121,7 +121,7 @@ def _why_ended(status: int, limits: Limits) -> str:
 def _answers(found: dict[str, Any], source: str) -> Answers:
     if "refused" in found:
         raise RefusedPolicy(f"this is not Rego that loads: {_first_error(found['refused'])}", where=source,
-                            remedy="Trustee would refuse it too: `opa check` shows the place")
+                            remedy="`opa check` shows the place; where it takes the policy, rego-cpp does not know that form: write it more plainly")
     return Answers(found["engine"], tuple(Answer("value" in one, one.get("value"), one.get("error", "")) for one in found["results"]))
 
 

@@ -14,6 +14,7 @@ from simkit.model.platform import TeeKind
 from simkit.model.unknown import is_known
 
 _CLASSES = {TeeKind.SEV_SNP: "kata-qemu-nvidia-gpu-snp", TeeKind.TDX: "kata-qemu-nvidia-gpu-tdx", TeeKind.NONE: "kata-qemu-nvidia-gpu"}
+INIT_DATA = "io.katacontainers.config.hypervisor.cc_init_data"
 _MOST_PORTS = 16
 _BUS_SPACING, _BUS_NUMBERS = 0x20, 0x100
 
@@ -85,13 +86,16 @@ def runtime_class(guest: GuestPlan) -> str:
     return _CLASSES[guest.tee]
 
 
-def pod(plan: Plan, guest: GuestPlan) -> dict[str, Any]:
+def pod(plan: Plan, guest: GuestPlan, *, init_data: str = "") -> dict[str, Any]:
     """A pod that asks the device plugin for as many devices, and names the plan's own by CDI. The container's image is the user's to fill in.
+
+    `init_data` is the annotation's value, as `simkit.formats.trustee.init_data` makes it.
 
     CPU and memory are requested, not limited: Kata makes the guest of the drop-in's size larger by what a pod's limits say
     (`SandboxConfig` of src/runtime/pkg/oci/utils.go), and the number of vCPUs is part of a launch measurement.
     """
     annotations = {f"cdi.k8s.io/simkit-{index}": f"{cdi.kind_of(plan, device)}={cdi.name_of(device)}" for index, device in enumerate(guest.devices)}
+    annotations |= {INIT_DATA: init_data} if init_data else {}
     extended = {kind: str(count) for kind, count in sorted(_from_plugins(plan, guest).items())}
     resources = {"requests": {"cpu": str(guest.cpus), "memory": f"{guest.memory_bytes >> 20}Mi"} | extended, "limits": dict(extended)}
     container = {"name": "workload", "image": "registry.example/your-image", "resources": {key: value for key, value in resources.items() if value}}
@@ -119,6 +123,7 @@ def notes(plan: Plan, guest: GuestPlan) -> Iterator[str]:
                "guests of one node share them")
     if guest.tee is not TeeKind.NONE:
         yield f"- {guest.tee}: the number of vCPUs and the kernel command line are part of the launch measurement"
+        yield "- no init-data: `simkit attest artefacts` writes the pod with it, and what a KBS must ask for"
     if any(line.startswith(("- lost:", "- refused:")) for line in carried):
         yield "- for the whole of the plan: `simkit render --to qemu` or `--to libvirt`"
 

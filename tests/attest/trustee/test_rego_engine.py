@@ -1,5 +1,6 @@
 """Policies in a process of their own: what they say, and that hostile ones end."""
 
+import json
 import time
 
 import pytest
@@ -33,6 +34,13 @@ def test_input_data_and_reference_values_reach_the_policy() -> None:
     assert not ask(policy, World({"a": 2}, {"b": 1}, {"known": [1]})).defined
     assert not ask(policy, World({"a": 1}, {"b": 1}, {})).defined
     assert ask(HEAD + 'allow if query_reference_value("unknown") == null').value is True, "as RVPS answers (broker.rs)"
+
+
+@pytest.mark.parametrize("text", ['a"b', "a\\b", "a\nb", "é", "\t", "/", "𐍈", ""])
+def test_texts_of_input_data_and_policy_are_the_same_texts(text: str) -> None:
+    policy = HEAD + f"allow if {{ input.x == {json.dumps(text, ensure_ascii=False)}; data.x == input.x; input.x in query_reference_value(\"x\") }}"
+    assert ask(policy, World({"x": text}, {"x": text}, {"x": [text]})).value is True
+    assert not ask(policy, World({"x": text + "."}, {"x": text}, {"x": [text]})).defined
 
 
 def test_worlds_do_not_leak_into_each_other() -> None:
