@@ -17,7 +17,7 @@ from simkit.model.host import Host
 from simkit.model.nccl_topology import NcclTopology
 from simkit.model.plan import Plan
 from simkit.model.policy import Policy
-from simkit.model.sequence import Sequence as Run
+from simkit.model.sequence import Recorded
 from simkit.model.workload import Workload
 
 MOST_BYTES = 256 << 20
@@ -247,8 +247,8 @@ def open_policy(source: str) -> Policy:
     return load_policy(_text(_bytes(path), source), source=str(path))
 
 
-def open_run(source: str) -> tuple[Run, tuple[str, ...]]:
-    """Read a run that `simkit attest flow --format json` wrote, with the names of its adversaries."""
+def open_run(source: str) -> Recorded:
+    """Read a run that `simkit attest flow --format json` wrote, with what it was found under."""
     from simkit.formats.native.sequence import load_run
 
     return load_run(_text(_bytes(Path(source)), source), source=source)

@@ -34,3 +34,14 @@ class Sequence:
         """Everybody who sends or receives."""
         there = dict.fromkeys(party for step in self.steps for party in (step.sender, step.receiver))
         return (*(party for party in self.order if party in there), *(party for party in there if party not in self.order))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run with what it was found under: adversaries, checks that were off, features that were on, and where the pod ran."""
+
+    run: Sequence
+    adversaries: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    having: tuple[str, ...] = ()
+    placement: str = "direct"

@@ -20,10 +20,10 @@ def test_the_table_has_every_row_and_nothing_unexpected_gets_through() -> None:
     assert shown.exit_code == 0
     for adversary in ADVERSARIES:
         assert re.search(rf"^ *{adversary.number}  {adversary.level} +{adversary.name} ", shown.output, re.MULTILINE)
-    assert "62 stopped, 10 residual, 1 out of scope; undisturbed, the flow completes" in shown.output
+    assert "62 stopped, 12 residual, 1 out of scope; undisturbed, the flow completes" in shown.output
     assert re.search(r"^[\d,]+ states, [\d,]+ transitions explored, all that there are within: 2 sessions", shown.output, re.MULTILINE)
     found = asked()
-    assert (found["question"], found["complete"], found["whole"], len(found["rows"])) == ("table", True, True, 73)
+    assert (found["question"], found["complete"], found["whole"], len(found["rows"])) == ("table", True, True, 75)
     assert found["rows"][4]["stops"] == "reattest"
     assert found["rows"][4]["otherwise"] == ["P1", "P4", "P6"]
 
@@ -76,16 +76,50 @@ def test_a_run_is_replayed_under_other_settings(tmp_path: Path) -> None:
     assert run("attest", "flow", "--adversary", "relay-gpu", "--format", "json", "-o", file).exit_code == 1
     again = run("attest", "flow", "--replay", file)
     assert again.exit_code == 1
-    assert "carried out; P1 P4 violated" in again.output
+    assert again.output == "relay-gpu, 17 steps\nas it was found, all checks on, no feature: carried out, P1 P4 violated\n"
     closed = asked("--replay", file, "--with", "tdisp")
     assert closed["refused"].endswith("(relay): stopped by tdisp")
+    assert closed["found"] == {"without": [], "with": [], "placement": "direct", "refused": None, "breaks": ["P1", "P4"]}
     assert run("attest", "flow", "--replay", file, "--with", "tdisp").exit_code == 0
 
 
+def test_a_run_that_was_found_without_a_check_is_refused_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "swap.json"
+    assert run("attest", "flow", "--adversary", "swap-gpu", "--without", "reattest", "--format", "json", "-o", str(file)).exit_code == 1
+    again = run("attest", "flow", "--replay", str(file))
+    assert again.exit_code == 0
+    _, before, here = again.output.splitlines()
+    assert before == "as it was found, without reattest, no feature: carried out, P1 P4 P6 violated"
+    assert re.fullmatch(r"here, all checks on, no feature: refused at step \d+ \(use anew\): stopped by reattest", here)
+    assert run("attest", "flow", "--replay", str(file), "--without", "reattest").exit_code == 1
+
+
+@pytest.mark.parametrize(("good", "bad", "words"), [
+    ('"without": ["reattest"]', '"without": ["reatest"]', "did you mean reattest?"),
+    ('"placement": "direct"', '"placement": "Direct"', "there are direct, nested, beside"),
+    ('"adversaries": ["swap-gpu"]', '"adversaries": ["swap-gpus"]', "did you mean swap-gpu?"),
+])
+def test_names_in_a_recorded_run_are_checked(good: str, bad: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = run("attest", "flow", "--adversary", "swap-gpu", "--without", "reattest", "--format", "json").output
+    assert good in written
+    file = tmp_path / "swap.json"
+    file.write_text(written.replace(good, bad))
+    code, _, error = status("attest", "flow", "--replay", str(file), capsys=capsys)
+    assert code == 2
+    assert words in error
+
+
+def test_pairs_of_a_level() -> None:
+    shown = run("attest", "flow", "--pairs", "--level", "node")
+    assert shown.exit_code == 0
+    assert "\n21 pairs: in 0 something gets through, 0 bring about what neither row does alone\n" in shown.output
+
+
+@pytest.mark.slow
 def test_pairs() -> None:
     found = asked("--pairs")
     pairs = found["pairs"]
-    assert (pairs["searched"], pairs["emergent"], pairs["whole"]) == (2628, [], True)
+    assert (pairs["searched"], pairs["emergent"], pairs["whole"]) == (2775, [], True)
     assert pairs["through"] == sum(1 for index, one in enumerate(ADVERSARIES) for other in ADVERSARIES[index + 1 :] if (one.in_scope and not one.stops) or (other.in_scope and not other.stops))
 
 
@@ -121,7 +155,7 @@ def test_bindings_and_calibration() -> None:
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--adversary", "swap-gpus"), "did you mean swap-gpu?"),
-    (("--adversary", "74"), "`simkit attest flow` lists them"),
+    (("--adversary", "76"), "`simkit attest flow` lists them"),
     (("--without", "reatest"), "did you mean reattest?"),
     (("--with", "tdips"), "did you mean tdisp?"),
     (("--attested", "pods"), "did you mean pod?"),

@@ -28,12 +28,13 @@ class Harm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """`check` is empty where nothing in the evidence shows it."""
+    """`check` is empty where nothing in the evidence shows it; `ends`: the feature under which it does no harm."""
 
     of: Of
     check: str
     harm: Harm
     says: str
+    ends: str = ""
 
 
 FLAWS: Mapping[str, Flaw] = MappingProxyType({
@@ -63,7 +64,8 @@ FLAWS: Mapping[str, Flaw] = MappingProxyType({
     "foreign-rim": Flaw(Of.DEVICE, C.RIM_CHAIN, Harm.LEAK, "with firmware that a RIM of a foreign signer lists"),
     "withdrawn-rim": Flaw(Of.DEVICE, C.RIM_VALIDITY, Harm.OLD, "with firmware whose RIM has expired"),
     "alias-key": Flaw(Of.DEVICE, C.FWID, Harm.LEAK, "with an alias key that was certified for other firmware"),
-    "false-switch": Flaw(Of.DEVICE, C.TOPOLOGY, Harm.LEAK, "behind an NVSwitch that is not the board's"),
+    "false-switch": Flaw(Of.DEVICE, C.TOPOLOGY, Harm.LEAK, "behind an NVSwitch that is not the board's", ends="nvlink_encryption"),
+    "rim-key": Flaw(Of.DEVICE, "", Harm.LEAK, "with firmware that a RIM signed with the vendor's own key lists"),
     "unsigned": Flaw(Of.KEY, C.SIGNATURE, Harm.LEAK, "no key at all"),
     "two-readings": Flaw(Of.KEY, C.FORMAT, Harm.LEAK, "bytes that two parsers read differently"),
     "broken-chain": Flaw(Of.KEY, C.CHAIN, Harm.LEAK, "a leaf that its issuer never signed"),

@@ -30,7 +30,8 @@ def _consequence(name: str, flaw: Flaw) -> tuple[Rule, ...]:
     if flaw.harm is not Harm.LEAK or flaw.of is Of.KEY:
         return ()
     where, held = ("bent VM", "holds bent") if flaw.of is Of.VM else ("flawed", "used flawed")
-    return (Rule(f"read by {name}", where, "host", "the host reads the workload key", needs=(held, f"flaw {name}"), adds=_WORKLOAD),)
+    return (Rule(f"read by {name}", where, "host", "the host reads the workload key", needs=(held, f"flaw {name}"), adds=_WORKLOAD,
+                 off=(flaw.ends,) if flaw.ends else ()),)
 
 
 FLAWED = (*(_brought_about(name, flaw) for name, flaw in FLAWS.items()), *(rule for name, flaw in FLAWS.items() for rule in _consequence(name, flaw)))
@@ -81,6 +82,8 @@ AT_THE_DEVICE = (
          off=("bounce_encryption", "ide")),
     Rule("read device memory", "host", "gpu", "takes the GPU from the guest and reads what is left in its memory", needs=("used gpu",), adds=_WORKLOAD,
          can=("left-behind",), off=("scrub",)),
+    Rule("switch hole", "NVSwitch", "host", "firmware that is the right one has a hole; the host reads what the GPUs tell each other", needs=("used gpu",),
+         adds=_WORKLOAD, can=("switch-hole",), off=("nvlink_encryption",)),
     Rule("GPU hole", "gpu", "host", "firmware that is the right one has a hole; the host reads the GPU's memory", needs=("used gpu",), adds=_WORKLOAD,
          can=("gpu-hole",)),
 )

@@ -66,7 +66,8 @@ NAMES: Mapping[str, str] = MappingProxyType({
 })
 """What the parties of a run are that are not among `PARTIES`."""
 
-ORDER = ("vendors", "AS", "KBS", "control plane", "network", "host", "node", "TSM", "L1 VM", "pod VM", "bent VM", "gpu", "peer", "flawed", "other", "toy")
+ORDER = ("vendors", "AS", "KBS", "control plane", "network", "host", "node", "TSM", "L1 VM", "pod VM", "bent VM", "gpu", "peer", "flawed", "other", "toy",
+         "NVSwitch")
 """From left to right in a chart."""
 
 

@@ -57,6 +57,8 @@ DEVICES = (
          needs=("run pod {n}", "slot {x}", "session {x}"), adds=("device {x} {n}", "attested {x} {x} {n}"), off=("tdisp",)),
     Rule("measure flawed", "flawed", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}}", _CHALLENGE,
          needs=("run pod {n}", "slot flawed", "session flawed"), adds=("device flawed {n}", "attested flawed flawed {n}", "chosen flawed"), off=("tdisp",)),
+    Rule("measure switch", "NVSwitch", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}}, the GPUs it is linked with in it", _CHALLENGE,
+         needs=("run pod {n}",), adds=("device switch {n}",)),
     Rule("measure locked", "{x}", "pod VM", "evidence over SHA-384 of {{nonce {n}, tee-pubkey pod}} and the interface report, in the TSM's session",
          (("x", ("gpu", "other")), *_CHALLENGE), needs=("run pod {n}", "slot {x}", "keyed {x}", "tdi CONFIG_LOCKED"),
          adds=("device {x} {n}", "attested {x} {x} {n}"), on=("tdisp",)),
@@ -66,12 +68,12 @@ DEVICES = (
 )
 
 REPORTING = (
-    Rule("report", "pod VM", "network", "CPU evidence over SHA-384 of {{additional-evidence {d}, nonce {n}, tee-pubkey pod}}",
-         (("d", _EVIDENCE), *_CHALLENGE), needs=("run pod {n}", "device {d} {n}"), adds=("report pod {n} {d}",), off=(NESTED,)),
+    Rule("report", "pod VM", "network", "CPU evidence over SHA-384 of {{additional-evidence {d} and NVSwitch, nonce {n}, tee-pubkey pod}}",
+         (("d", _EVIDENCE), *_CHALLENGE), needs=("run pod {n}", "device {d} {n}", "device switch {n}"), adds=("report pod {n} {d}",), off=(NESTED,)),
     Rule("report bent", "bent VM", "network", "CPU evidence over SHA-384 of {{additional-evidence gpu, nonce {n}, tee-pubkey bent}}", _CHALLENGE,
          needs=("run bent {n}",), adds=("report bent {n} gpu",), off=(NESTED,)),
-    Rule("L1's word", "L1 VM", "network", "its word for the L2 pod, signed by a key of L1's: {{additional-evidence {d}, nonce {n}, tee-pubkey pod}}",
-         (("d", _EVIDENCE), *_CHALLENGE), needs=("run pod {n}", "device {d} {n}"), adds=("word pod {n} {d}",), on=(NESTED,)),
+    Rule("L1's word", "L1 VM", "network", "its word for the L2 pod by a key of L1's: {{additional-evidence {d} and NVSwitch, nonce {n}, tee-pubkey pod}}",
+         (("d", _EVIDENCE), *_CHALLENGE), needs=("run pod {n}", "device {d} {n}", "device switch {n}"), adds=("word pod {n} {d}",), on=(NESTED,)),
     Rule("L1's word for bent", "L1 VM", "network", "its word for a changed L2, signed by a key of L1's", _CHALLENGE, needs=("run bent {n}",),
          adds=("word bent {n} gpu",), on=(NESTED,)),
     Rule("believe L1", "network", "AS", "L1's word is taken for evidence: nobody asks for the chip's root", (("v d",
@@ -90,7 +92,7 @@ def _attest(name: str, shown: str, says: str, *, off: tuple[str, ...] = (), guar
 
 _OF_A_VM = seen(Of.VM)
 APPRAISING = (
-    _attest("attest", "pod pod gpu", "evidence of pod and GPU, {n}: affirming token for key pod"),
+    _attest("attest", "pod pod gpu", "evidence of pod, GPU and NVSwitch, {n}: affirming token for key pod"),
     _attest("attest flawed device", "pod pod flawed", "evidence of pod and a changed GPU: no check objects", guards=seen(Of.DEVICE)),
     _attest("attest bent VM", "bent bent gpu", "evidence of a changed VM: no check objects", guards=_OF_A_VM),
     _attest("attest forgery", "none mallory gpu", "forged evidence: no check objects", guards=seen(Of.KEY)),

@@ -43,10 +43,11 @@ CHECKS: tuple[str, ...] = (*EVIDENCE, *FLOW)
 FEATURES: Mapping[str, str] = MappingProxyType({
     "ide": "selective IDE streams between root port and device (PCIe 6.1 §6.33)",
     "tdisp": "TDISP: the TSM holds the SPDM session, locks the interface and maps it; needs IDE",
+    "nvlink_encryption": "GPUs encrypt what they tell each other over NVLink (Blackwell; in Hopper's protected PCIe mode NVLink carries it in clear)",
     "ciphertext_hiding": "the host cannot read ciphertext of guest memory (SNP platform info, bit 4)",
     "quorum": "two verifiers of different makers must agree before a release",
 })
-"""What may be there; off unless said."""
+"""What may be there; off unless said. NVLink: NVIDIA Attestation Client Tools (PPCIE), introduction; NVIDIA, Hardware-Rooted AI Security (developer blog)."""
 
 NESTED, BESIDE = "nested", "beside"
 """Where the pod runs, if not as a VM that the kubelet has the host start: as L2 in an L1 VM, which speaks for it (the chip signs nothing about L2); or beside

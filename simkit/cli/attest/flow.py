@@ -20,30 +20,32 @@ if TYPE_CHECKING:
     from simkit.simulate.attestation.flow import Setting
 
 _LEVELS = ("pod", "node", "control-plane")
+_PLACEMENTS = ("direct", "nested", "beside")
 _QUESTIONS = {"pairs": "--pairs", "levels": "--levels", "bindings": "--bindings", "calibrate": "--calibrate", "adversary": "--adversary", "replay": "--replay"}
 
 
 @click.command()
 @click.option("--adversary", multiple=True, metavar="NAME", help="Only this row, by name or number, drawn if it gets through. Several act together.")
 @click.option("--without", multiple=True, metavar="CHECK,...", help="Leave these checks out.")
-@click.option("--with", "having", multiple=True, metavar="FEATURE,...", help="Have these features: ide, tdisp, ciphertext_hiding, quorum.")
+@click.option("--with", "having", multiple=True, metavar="FEATURE,...", help="Have these features: ide, tdisp, nvlink_encryption, ciphertext_hiding, quorum.")
 @click.option("--attested", metavar="LEVEL,...", help="Only these levels give evidence: pod, node, control-plane.")
 @click.option("--level", type=Word(_LEVELS), help="Only adversaries at this level.")
-@click.option("--placement", type=Word(("direct", "nested", "beside")), default="direct", show_default=True,
+@click.option("--placement", type=Word(_PLACEMENTS), default="direct", show_default=True,
               help="Where the pod runs: as a VM of the host's, as L2 in an L1 VM, or beside an L1 VM that asked for it.")
 @click.option("--pairs", is_flag=True, help="All adversaries in pairs as well.")
 @click.option("--levels", is_flag=True, help="What each level's evidence adds, and what becomes of a pod that is nested.")
 @click.option("--bindings", is_flag=True, help="Whether the binding equations imply agreement for any values whatever, by z3.")
 @click.option("--calibrate", is_flag=True, help="A handshake with a known flaw, by the same search.")
 @click.option("--replay", "again", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True),
-              help="Carry out a run again that --adversary NAME --format json printed, with these checks and features: what refuses it?")
+              help="Carry out a run again that --adversary NAME --format json printed: as it was found, and with the checks and features "
+              "given here; what refuses it?")
 @click.option("--property", "property_", type=Word(("P1", "P2", "P3", "P4", "P5", "P6")), help="With --adversary: draw the run that violates this one.")
 @click.option("--as", "drawing", type=Word(("text", "mermaid", "svg")), help="Draw the run: of --adversary, or of the flow undisturbed.")
 @output_file("Write the drawing or document to a file.")
 @output_format()
 def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[str, ...], attested: str | None, level: str | None, placement: str,
          again: str | None, property_: str | None, drawing: str | None, target: Path | None, output: str, **questions: bool) -> None:
-    """The flow that releases secrets, and 73 adversaries against it: what stops each, or what stays.
+    """The flow that releases secrets, and 75 adversaries against it: what stops each, or what stays.
 
     Host, operator, co-tenants and network are the adversary, and so is each component in turn. Every state that they can bring about is
     searched, within bounds that are printed; each row again without the check that stops it, or with the feature that would close it.
@@ -79,7 +81,7 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
         case "adversary" | "drawing":
             answer = answers.run(setting, [_row(name) for name in adversary], drawing or "text", property_)
         case "replay":
-            answer = answers.replayed(setting, *_run(str(again)))
+            answer = answers.replayed(setting, *_recorded(str(again)))
         case "pairs":
             answer = answers.in_pairs(setting, level)
         case "levels":
@@ -132,12 +134,14 @@ def _row(name: str) -> Adversary:
     raise UnknownName(f"there is no adversary {name!r}", remedy=f"did you mean {near[0]}?" if near else "`simkit attest flow` lists them")
 
 
-def _run(source: str) -> tuple[Run, list[Adversary]]:
-    """A run and who it takes."""
+def _recorded(source: str) -> tuple[Run, list[Adversary], Setting]:
+    """A run, who it takes, and the setting that it was found under."""
     from simkit.formats.source import open_run
 
-    run, names = open_run(source)
-    return run, [_row(name) for name in names]
+    found = open_run(source)
+    if found.placement not in _PLACEMENTS:
+        raise UnknownName(f"there is no placement {found.placement!r}", where=source, remedy=f"there are {', '.join(_PLACEMENTS)}")
+    return found.run, [_row(name) for name in found.adversaries], _setting(found.without, found.having, None, found.placement)
 
 
 def _near(name: str, known: Iterable[str]) -> str:

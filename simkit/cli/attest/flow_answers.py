@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simkit.attest.flow.adversaries import Adversary
+from simkit.attest.flow.adversaries import ADVERSARIES, Adversary
 from simkit.attest.flow.parties import NAMES
 from simkit.attest.flow.rule import Property
 from simkit.cli.attest import flow_words as say
@@ -45,7 +45,7 @@ def in_pairs(setting: Setting, level: str | None) -> Answer:
     """The table and what pairs bring about beyond it."""
     first, flow = table(setting, level), Flow(setting)
     with waiting("searching all pairs"):
-        found = pairs(flow)
+        found = pairs(flow, [row for row in ADVERSARIES if level in (None, row.level.value)])
     emergent = [f"  {one.name} with {other.name}: {say.properties(more)}" for one, other, more in found.emergent]
     what = f"{len(emergent)} bring about what neither row does alone" + (":" if emergent else "")
     lines = [first.text, "", f"{found.searched:,} pairs: in {found.through:,} something gets through, {what}", *emergent,
@@ -99,17 +99,17 @@ def _stop(setting: Setting, adversary: Adversary) -> str:
     return f"the run that gets through --without {adversary.stops} is refused at {Flow(setting).replay(attack, [adversary]).refused}"
 
 
-def replayed(setting: Setting, again: Run, adversaries: Sequence[Adversary]) -> Answer:
-    """A run carried out once more, under these checks and features."""
-    done = Flow(setting).replay(again, adversaries)
-    steps = f"{len(again.steps)} steps{say.under(setting)}"
-    if done.refused:
-        text = f"{again.title}: {steps}: refused at {done.refused}"
-    else:
-        text = f"{again.title}: all {steps}, carried out; " + (f"{say.properties(done.violated)} violated" if done.violated else "no property is violated")
-    document = {"question": "replay", **say.setting_document(setting), "adversaries": [each.name for each in adversaries], "steps": len(again.steps),
-                "refused": done.refused or None, "breaks": list(done.violated)}
-    return Answer(text, document, 1 if done.violated and not done.refused else 0)
+def replayed(setting: Setting, again: Run, adversaries: Sequence[Adversary], found: Setting) -> Answer:
+    """A run carried out once more: as it was found, and under the setting that is asked about."""
+    before, done = (Flow(each).replay(again, adversaries) for each in (found, setting))
+    lines = [f"{again.title}, {len(again.steps)} steps", f"as it was found{say.under(found)}: {say.carried_out(before)}"]
+    if found != setting:
+        lines.append(f"here{say.under(setting)}: {say.carried_out(done)}")
+    document = {
+        "question": "replay", **say.setting_document(setting), "adversaries": [each.name for each in adversaries], "steps": len(again.steps),
+        **say.replay_document(done), "found": {**say.setting_document(found), **say.replay_document(before)},
+    }
+    return Answer("\n".join(lines), document, 1 if done.violated and not done.refused else 0)
 
 
 def at_levels() -> Answer:

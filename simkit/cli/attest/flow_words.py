@@ -10,6 +10,7 @@ from simkit.attest.flow.adversaries import Adversary
 from simkit.attest.flow.properties import SAYS
 from simkit.model.sequence import Sequence as Run
 from simkit.simulate.attestation.flow import BOUNDS, Judged, Outcome, Setting
+from simkit.simulate.attestation.replay import Replayed
 
 
 def because(row: Judged) -> str:
@@ -67,6 +68,13 @@ def shown(outcome: Outcome) -> str:
     return outcome.upper() if outcome in (Outcome.THROUGH, Outcome.UNDECIDED) else outcome.value
 
 
+def carried_out(done: Replayed) -> str:
+    """What became of a run that was carried out once more."""
+    if done.refused:
+        return f"refused at {done.refused}"
+    return f"carried out, {properties(done.violated)} violated" if done.violated else "carried out, no property is violated"
+
+
 def properties(fallen: Sequence[str]) -> str:
     """Their names."""
     return " ".join(fallen)
@@ -96,6 +104,11 @@ def row_document(row: Judged) -> dict[str, Any]:
         "stops": adversary.stops or None, "closes": adversary.closes or None, "residual": adversary.residual or None,
         "breaks": [each.value for each in row.found.violated], "otherwise": [each.value for each in row.unchecked.violated] if row.unchecked else None,
     }
+
+
+def replay_document(done: Replayed) -> dict[str, Any]:
+    """What became of a run, as a part of a document; where a step was refused, what had fallen before it."""
+    return {"refused": done.refused or None, "breaks": list(done.violated)}
 
 
 def run_document(run: Run) -> dict[str, Any]:

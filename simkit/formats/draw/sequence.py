@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import zip_longest
 from textwrap import wrap
 
 from simkit.formats.draw.layout import text_width
@@ -25,13 +26,14 @@ STYLE = """
 def chart(run: Sequence, width: int = 150) -> str:
     """Lanes for the parties, an arrow a line, what is said beside it; `!` and double lines where the adversary acts."""
     parties = run.parties
-    lane = max([12, *(len(party) + 2 for party in parties)])
+    names = [party.split() for party in parties]
+    lane = max([10, *(len(word) + 2 for words in names for word in words)])
     margin = 5
     right = margin + lane * len(parties) + 1
     room = max(30, width - right)
-    lines = [run.title, "", " " * margin + "".join(f"{party:^{lane}}" for party in parties).rstrip()]
+    lines = [run.title, "", *("".join([" " * margin, *(f"{word:^{lane}}" for word in words)]).rstrip() for words in zip_longest(*names, fillvalue=""))]
     for number, step in enumerate(run.steps, 1):
-        first, *rest = wrap(step.says, room)
+        first, *rest = wrap(step.says, room, break_on_hyphens=False)
         lines.append(f"{number:>3}{'!' if step.by_adversary else ' '} {_lanes(step, parties, lane)} {first}".rstrip())
         idle = "".join(f"{'│':^{lane}}" for _ in parties)
         lines += [f"{'':>4} {idle} {more}".rstrip() for more in rest]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from simkit.formats.native import values
 from simkit.formats.native.document import Context, Fields, Mapping, Node, Refused, listed, or_none, parse
-from simkit.model.sequence import Sequence, Step
+from simkit.model.sequence import Recorded, Sequence, Step
 
 _MOST_STEPS = 10_000
-_BESIDE = ("question", "without", "with", "placement", "breaks", "complete", "states", "transitions", "whole", "bounds")
+_BESIDE = ("question", "breaks", "complete", "states", "transitions", "whole", "bounds")
 
 
-def load_run(text: str, *, source: str) -> tuple[Sequence, tuple[str, ...]]:
-    """A run, and the names of the adversaries that it was found with.
+def load_run(text: str, *, source: str) -> Recorded:
+    """A run, with the names of the adversaries, checks and features that it was found with.
 
     Raises:
         MalformedDocument: with every fault and its line.
@@ -22,13 +22,15 @@ def load_run(text: str, *, source: str) -> tuple[Sequence, tuple[str, ...]]:
     for key in _BESIDE:
         fields.take(key, _anything, None)
     adversaries = fields.need("adversaries", listed(values.text), ())
+    without, having = (fields.take(key, listed(values.text), ()) for key in ("without", "with"))
+    placement = fields.take("placement", values.text, "direct")
     run = fields.need("run", or_none(_run), None)
     fields.done()
     if run is None and not context.faults:
         context.fault("the answer holds no run", node.line, "take the answer for an adversary that gets through")
     context.done("run")
     assert run is not None
-    return run, adversaries
+    return Recorded(run, adversaries, without, having, placement)
 
 
 def _run(node: Node, path: str, context: Context) -> Sequence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -14,7 +14,7 @@ from simkit.attest.flow.properties import VIOLATIONS
 from simkit.attest.flow.rule import Property, Table
 from simkit.attest.flow.rules import BEGIN, GOAL
 from simkit.attest.flow.switches import BESIDE, CHECKS, NESTED, with_needs
-from simkit.model.sequence import Sequence
+from simkit.model.sequence import Sequence as Run
 from simkit.simulate.attestation.compile import Compiled, compiled
 from simkit.simulate.attestation.replay import Replayed, replay
 from simkit.simulate.attestation.search import Explored, explore, sequence
@@ -23,7 +23,7 @@ FLOW = Table("flow", BEGIN, RULES, VIOLATIONS, GOAL, ORDER)
 BOUNDS = (
     "2 sessions with a challenge each",
     "2 pod VMs, one of them as the host likes it",
-    "2 GPUs of the pod's, one of them in a slot that the host controls, 1 GPU of somebody else's, 1 emulated",
+    "2 GPUs of the pod's, one of them in a slot that the host controls, 1 GPU of somebody else's, 1 emulated, 1 NVSwitch",
     "any number of resets, of repeated messages and of messages that never arrive",
 )
 """Within what the search is exhaustive."""
@@ -100,6 +100,7 @@ class Flow:
         """All checks on and no feature, unless said otherwise."""
         self.setting = setting or Setting()
         self._compiled: dict[frozenset[str], Compiled] = {}
+        self._in_every_order: dict[frozenset[str], Explored] = {}
 
     def compiled(self, on: frozenset[str] | None = None) -> Compiled:
         """The table under this setting, or with other switches."""
@@ -110,7 +111,12 @@ class Flow:
 
     def search(self, *adversaries: Adversary, reduce: bool = True) -> Explored:
         """All that these can bring about together; none at all: the network alone."""
-        return explore(self.compiled(), _can(adversaries), reduce=reduce)
+        can = _can(adversaries)
+        if reduce:
+            return explore(self.compiled(), can)
+        if can not in self._in_every_order:
+            self._in_every_order[can] = explore(self.compiled(), can, reduce=False)
+        return self._in_every_order[can]
 
     def judge(self, adversary: Adversary) -> Judged:
         """Search a row, and again without what should stop it (or with what should close it)."""
@@ -132,7 +138,7 @@ class Flow:
         """Every row."""
         return tuple(self.judge(adversary) for adversary in ADVERSARIES)
 
-    def attack(self, adversaries: Iterable[Adversary], violated: Property | None = None) -> Sequence | None:
+    def attack(self, adversaries: Iterable[Adversary], violated: Property | None = None) -> Run | None:
         """A shortest run that violates a property (the first that falls, or the one named); None where there is none."""
         chosen = tuple(adversaries)
         found = self.search(*chosen, reduce=False)
@@ -141,11 +147,11 @@ class Flow:
             return None
         return sequence(self.compiled(), found.runs[property_], " with ".join(adversary.name for adversary in chosen) or "the network alone")
 
-    def replay(self, run: Sequence, adversaries: Iterable[Adversary]) -> Replayed:
+    def replay(self, run: Run, adversaries: Iterable[Adversary]) -> Replayed:
         """A run carried out by the table's words alone."""
         return replay(FLOW, self.setting.on, _can(adversaries), run)
 
-    def undisturbed(self) -> Sequence | None:
+    def undisturbed(self) -> Run | None:
         """The flow as it should be; None where it cannot come to its end."""
         done = self.search(reduce=False).done
         return sequence(self.compiled(), done, "the flow, undisturbed") if done else None
@@ -163,12 +169,12 @@ class Pairs:
     whole: bool
 
 
-def pairs(flow: Flow) -> Pairs:
+def pairs(flow: Flow, rows: Sequence[Adversary] = ADVERSARIES) -> Pairs:
     """Search every pair of rows. What a pair brings about beyond what its two rows do alone is emergent."""
-    alone = {adversary.name: frozenset(flow.search(adversary).violated) for adversary in ADVERSARIES}
+    alone = {adversary.name: frozenset(flow.search(adversary).violated) for adversary in rows}
     searched = through = states = transitions = 0
     whole, emergent = True, []
-    for one, other in combinations(ADVERSARIES, 2):
+    for one, other in combinations(rows, 2):
         found = flow.search(one, other)
         searched += 1
         through += bool(found.violated)

@@ -51,14 +51,19 @@ class Explored:
 
 def explore(compiled: Compiled, can: frozenset[str] = frozenset(), *, reduce: bool = True, limit: int = LIMIT) -> Explored:
     """Search all that an adversary with these capabilities can bring about."""
-    bad = list(compiled.bad)
-    at_once, branching = _split(_live(compiled, can), bad, reduce=reduce)
+    live, reachable = _live(compiled, can)
+    bad = [each for each in compiled.bad if not each.needs & ~reachable]
+    at_once, branching = _split(live, bad, reduce=reduce)
     begin, first = _closed(compiled.begin, at_once)
+    dropped = 0
+    for rule in branching:
+        dropped |= rule.drops
+    at_once = [rule for rule in at_once if rule.adds & (dropped | ~begin)]
     came_from: dict[int, tuple[int, tuple[Ground, ...]]] = {begin: (begin, first)}
     runs: dict[Property, Run] = {}
     done: Run | None = None
     transitions, whole, reached = len(first), True, 0
-    queue = [begin]
+    queue, met = [begin], {begin}
     for state in queue:
         reached |= state
         if done is None and state & compiled.goal == compiled.goal:
@@ -72,8 +77,11 @@ def explore(compiled: Compiled, can: frozenset[str] = frozenset(), *, reduce: bo
         for rule in branching:
             if state & rule.needs == rule.needs and not state & rule.unless:
                 transitions += 1
-                following = state & ~rule.drops | rule.adds
-                following, more = _closed(following, at_once)
+                raw = state & ~rule.drops | rule.adds
+                if raw in met:
+                    continue
+                met.add(raw)
+                following, more = _closed(raw, at_once)
                 if following not in came_from:
                     transitions += len(more)
                     came_from[following] = (state, (rule, *more))
@@ -84,8 +92,8 @@ def explore(compiled: Compiled, can: frozenset[str] = frozenset(), *, reduce: bo
     return Explored(len(came_from), transitions, whole, compiled.names(reached), done, runs)
 
 
-def _live(compiled: Compiled, can: frozenset[str]) -> list[Ground]:
-    """The rules that anybody here can carry out, without those whose facts nobody ever adds."""
+def _live(compiled: Compiled, can: frozenset[str]) -> tuple[list[Ground], int]:
+    """The rules that anybody here can carry out, without those whose facts nobody ever adds; and all facts that these add."""
     waiting = [rule for rule in compiled.rules if not rule.rule.can or not can.isdisjoint(rule.rule.can)]
     reached, live = compiled.begin, []
     while more := [rule for rule in waiting if reached & rule.needs == rule.needs]:
@@ -93,7 +101,7 @@ def _live(compiled: Compiled, can: frozenset[str]) -> list[Ground]:
         waiting = [rule for rule in waiting if reached & rule.needs != rule.needs]
         for rule in more:
             reached |= rule.adds
-    return live
+    return live, reached
 
 
 def _split(rules: list[Ground], bad: list[Bad], *, reduce: bool) -> tuple[list[Ground], list[Ground]]:
