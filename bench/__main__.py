@@ -72,6 +72,7 @@ def main() -> None:
 def _in_process() -> None:
     from bench.evidence import whole_board
     from bench.fabrics import numa_nodes, one_domain_after_another, switched, unknown_ports
+    from bench.flow import all_rows
     from bench.wishes import fleet, four_by_four, one_each, one_guest, racked, three_guests
     from simkit.formats.source import open_host, open_workload
     from simkit.semantics.class_matrix import class_matrix
@@ -101,6 +102,7 @@ def _in_process() -> None:
         (f"classes of all pairs of {len(vertices):,} functions", lambda: class_matrix(thousands, vertices), "0.06 s"),
         ("possible groupings with 40 unknown ACS registers", lambda: possible(unknown), "1 s"),
         ("appraise 8 GPUs and 4 switches in protected PCIe", whole_board(), "0.4 s"),
+        (*all_rows(), "60 s"),
     )
     print(f"{'in process, after imports':<58}{'seconds':>9}")
     for name, job, aim in work:
