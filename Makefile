@@ -69,7 +69,7 @@ lock: ## make the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.lock
 
 regold: $(STAMP) ## rewrite the expected files of the golden tests; read the diff
-	REGOLD=1 $(PYTEST) tests/formats/test_render_golden.py tests/models/test_answers.py
+	REGOLD=1 $(PYTEST) tests/formats/test_render_golden.py tests/models/test_answers.py tests/attest/flow/test_flow_page.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

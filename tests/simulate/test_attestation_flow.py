@@ -1,9 +1,11 @@
 """Every row of the adversary table is what it says: stopped by its check and by that check only, or getting through, with a run that replays."""
 
+import ast
 import time
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from simkit.attest.flow.handshake import handshake
 from simkit.attest.flow.parties import Level
 from simkit.attest.flow.rule import Property
 from simkit.attest.flow.switches import CHECKS, FEATURES
+from simkit.simulate.attestation import replay as replay_module
 from simkit.simulate.attestation.compile import compiled
 from simkit.simulate.attestation.flow import FLOW, Flow, Outcome, Placement, Setting, pairs
 from simkit.simulate.attestation.replay import replay
@@ -149,6 +152,11 @@ def test_the_same_run_every_time() -> None:
     first, second = (without("reattest").attack([BY_NAME["swap-gpu"]]) for _ in range(2))
     assert first == second
     assert first.outcome == "P1 violated: the adversary knows the workload-key"
+
+
+def test_the_replayer_shares_nothing_with_the_search_but_the_form_of_a_table() -> None:
+    imported = {node.module for node in ast.walk(ast.parse(Path(replay_module.__file__).read_text())) if isinstance(node, ast.ImportFrom)}
+    assert {name for name in imported if name.startswith("simkit")} == {"simkit.attest.flow.rule", "simkit.model.sequence"}
 
 
 def test_what_does_not_replay_is_told_with_its_step() -> None:

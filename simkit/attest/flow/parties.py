@@ -41,7 +41,7 @@ class Party:
 PARTIES = (
     Party("control plane", Role.ATTESTER, "the nodes on which API server, KBS and AS run", ("store-key",)),
     Party("node", Role.ATTESTER, "the worker: host firmware, TSM, host kernel, kubelet", ("join-credential",)),
-    Party("pod VM", Role.ATTESTER, "the confidential guest, its agent in it", ("tee-pubkey pod, private half", "workload-key")),
+    Party("pod VM", Role.ATTESTER, "the confidential guest, its agent in it", ("private half of tee-pubkey", "workload-key")),
     Party("GPU", Role.ATTESTER, "signs measurements with a key of its own; what it computes on, it sees", ("alias key",)),
     Party("NVSwitch", Role.ATTESTER, "signs measurements; carries what GPUs tell each other", ("alias key",)),
     Party("AS", Role.VERIFIER, "appraises evidence, issues tokens (Trustee's attestation service)", ("token key",)),

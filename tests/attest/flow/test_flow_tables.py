@@ -72,6 +72,7 @@ def test_every_check_stops_somebody() -> None:
 
 def test_every_property_has_a_sentence_and_a_pattern() -> None:
     assert set(SAYS) == set(Property) == {violation.property for violation in VIOLATIONS}
+    assert {fallen for adversary in ADVERSARIES for fallen in adversary.breaks} == set(Property), "a property that no adversary breaks is tested by none"
     assert GOAL == "used gpu"
 
 
