@@ -34,12 +34,14 @@ class Spdm(StrEnum):
 
 
 TDI: Mapping[Tdi, Mapping[str, Tdi]] = MappingProxyType({
-    Tdi.CONFIG_UNLOCKED: {"LOCK_INTERFACE": Tdi.CONFIG_LOCKED, "RESET": Tdi.CONFIG_UNLOCKED},
-    Tdi.CONFIG_LOCKED: {"START_INTERFACE": Tdi.RUN, "STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR, "CHANGE": Tdi.ERROR, "IDE_LOST": Tdi.ERROR},
-    Tdi.RUN: {"STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR, "CHANGE": Tdi.ERROR, "IDE_LOST": Tdi.ERROR},
-    Tdi.ERROR: {"STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR},
+    Tdi.CONFIG_UNLOCKED: {"LOCK_INTERFACE": Tdi.CONFIG_LOCKED, "RESET": Tdi.CONFIG_UNLOCKED, "POWER": Tdi.CONFIG_UNLOCKED},
+    Tdi.CONFIG_LOCKED: {"START_INTERFACE": Tdi.RUN, "STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR, "POWER": Tdi.CONFIG_UNLOCKED,
+                        "CHANGE": Tdi.ERROR, "IDE_LOST": Tdi.ERROR},
+    Tdi.RUN: {"STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR, "POWER": Tdi.CONFIG_UNLOCKED, "CHANGE": Tdi.ERROR, "IDE_LOST": Tdi.ERROR},
+    Tdi.ERROR: {"STOP_INTERFACE": Tdi.CONFIG_UNLOCKED, "RESET": Tdi.ERROR, "POWER": Tdi.CONFIG_UNLOCKED},
 })
-"""CHANGE is what the device sees of its own configuration: a BAR, bus master enable, a Requester ID."""
+"""RESET is a function level reset; POWER puts the device where it begins, with nothing kept; CHANGE is what it sees of its own configuration: a BAR, bus master
+enable, a Requester ID."""
 
 SPDM: Mapping[Spdm, Mapping[str, Spdm]] = MappingProxyType({
     Spdm.NONE: {"GET_VERSION": Spdm.VERSION},

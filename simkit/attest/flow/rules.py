@@ -18,7 +18,7 @@ from simkit.attest.flow.switches import BESIDE, NESTED
 SESSIONS: Over = (("s n", ("s1 n1", "s2 n2")),)
 SLOT: Over = (("x", ("gpu", "flawed", "other", "toy")),)
 _CHALLENGE: Over = (("n", ("n1", "n2")),)
-_RESET = device.on("RESET")
+_RESET = tuple(dict.fromkeys((*device.on("RESET"), *device.on("POWER"))))
 _SHOWN = ("pod pod gpu", "pod pod flawed", "pod pod peer", "pod pod other", "pod pod recorded", "bent bent gpu", "none mallory gpu", "pod mallory gpu")
 _OBJECTED = ("bent bent gpu", "pod pod flawed", "pod pod peer", "pod pod other")
 _EVIDENCE = ("gpu", "flawed", "peer", "other", "recorded")

@@ -89,6 +89,7 @@ def test_interfaces_change_state_as_tdisp_says() -> None:
         ("CONFIG_LOCKED", "STOP_INTERFACE", "CONFIG_UNLOCKED"), ("RUN", "STOP_INTERFACE", "CONFIG_UNLOCKED"), ("ERROR", "STOP_INTERFACE", "CONFIG_UNLOCKED"),
         ("CONFIG_UNLOCKED", "RESET", "CONFIG_UNLOCKED"), ("CONFIG_LOCKED", "RESET", "ERROR"), ("RUN", "RESET", "ERROR"), ("ERROR", "RESET", "ERROR"),
         ("CONFIG_LOCKED", "CHANGE", "ERROR"), ("RUN", "CHANGE", "ERROR"), ("CONFIG_LOCKED", "IDE_LOST", "ERROR"), ("RUN", "IDE_LOST", "ERROR"),
+        *((state, "POWER", "CONFIG_UNLOCKED") for state in ("CONFIG_UNLOCKED", "CONFIG_LOCKED", "RUN", "ERROR")),
     }
     assert {(state.value, event, following.value) for state, row in device.TDI.items() for event, following in row.items()} == told
     assert device.on("STOP_INTERFACE") == ("CONFIG_LOCKED CONFIG_UNLOCKED", "RUN CONFIG_UNLOCKED", "ERROR CONFIG_UNLOCKED")
