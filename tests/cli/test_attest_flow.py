@@ -19,7 +19,9 @@ def test_the_table_has_every_row_and_nothing_unexpected_gets_through() -> None:
     shown = run("attest", "flow")
     assert shown.exit_code == 0
     for adversary in ADVERSARIES:
-        assert re.search(rf"^ *{adversary.number}  {adversary.level} +{adversary.name} ", shown.output, re.MULTILINE)
+        how = f"stopped by {adversary.stops} +\\({' '.join(adversary.breaks)}\\)" if adversary.stops else "residual.*|out of scope"
+        assert re.search(rf"^ *{adversary.number}  {adversary.name} +{adversary.level} +({how}) .*{re.escape(adversary.does)}$", shown.output, re.MULTILINE)
+        assert (f"\n  {adversary.name}: {adversary.residual}\n" in shown.output) == (not adversary.stops)
     assert "62 stopped, 12 residual, 1 out of scope; undisturbed, the flow completes" in shown.output
     assert re.search(r"^[\d,]+ states, [\d,]+ transitions explored, all that there are within: 2 sessions", shown.output, re.MULTILINE)
     found = asked()
@@ -55,6 +57,26 @@ def test_an_attack_is_drawn_and_is_a_no(capsys: pytest.CaptureFixture[str]) -> N
     assert code == 0
     assert "nothing gets through, all checks on, no feature\nthe run that gets through --without reattest is refused at step" in out
     assert "(use anew): stopped by reattest" in out
+
+
+def test_what_is_out_of_scope_or_residual_is_told_and_adversaries_are_named_with_commas_too() -> None:
+    assert "no property is violated\nwhat stays of denial-of-service: nobody keeps a host from refusing" in run("attest", "flow", "--adversary", "45").output
+    both = run("attest", "flow", "--adversary", "debug-guest, relay-gpu")
+    assert both.exit_code == 1
+    assert "what stays of relay-gpu: evidence shows" in both.output
+    assert "--with tdisp closes it\n" in both.output
+    assert "closes it" not in run("attest", "flow", "--adversary", "relay-gpu", "--with", "tdisp").output
+
+
+def test_the_table_says_what_is_loud_and_what_something_else_stops() -> None:
+    nested = run("attest", "flow", "--placement", "nested", "--level", "node").output
+    assert "the pod nested in L1\n" in nested
+    assert re.search(r"^ +31 .* stopped, without device_pinned too  ", nested, re.MULTILINE)
+    assert "does NOT complete" in nested
+    loud = run("attest", "flow", "--attested", "node", "--level", "node")
+    assert loud.exit_code == 1
+    assert re.search(r"^ +31 .* GETS THROUGH, takes device_pinned +P4  ", loud.output, re.MULTILINE)
+    assert "5 stopped, 2 get through;" in loud.output
 
 
 def test_drawings(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _QUESTIONS = {"pairs": "--pairs", "levels": "--levels", "bindings": "--bindings"
 
 
 @click.command()
-@click.option("--adversary", multiple=True, metavar="NAME", help="Only this row, by name or number, drawn if it gets through. Several act together.")
+@click.option("--adversary", multiple=True, metavar="NAME,...", help="Only this row, by name or number, drawn if it gets through. Several act together.")
 @click.option("--without", multiple=True, metavar="CHECK,...", help="Leave these checks out.")
 @click.option("--with", "having", multiple=True, metavar="FEATURE,...", help="Have these features: ide, tdisp, nvlink_encryption, ciphertext_hiding, quorum.")
 @click.option("--attested", metavar="LEVEL,...", help="Only these levels give evidence: pod, node, control-plane.")
@@ -79,7 +79,7 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
         raise InputError(f"{_QUESTIONS[question]} takes no checks, features, levels or placement", remedy="leave them out")
     match question:
         case "adversary" | "drawing":
-            answer = answers.run(setting, [_row(name) for name in adversary], drawing or "text", property_)
+            answer = answers.run(setting, [_row(name.strip()) for each in adversary for name in each.split(",") if name.strip()], drawing or "text", property_)
         case "replay":
             answer = answers.replayed(setting, *_recorded(str(again)))
         case "pairs":

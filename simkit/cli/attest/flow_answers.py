@@ -32,8 +32,7 @@ def table(setting: Setting, level: str | None) -> Answer:
     flow = Flow(setting)
     rows = [row for row in flow.alone() if level in (None, row.adversary.level.value)]
     complete = flow.search().complete
-    lines = [f"{len(rows)} adversaries against the flow{say.under(setting)}", "", f"{'no.':>4}  {'level':<14}{'adversary':<21}{'outcome':<16}because"]
-    lines += [f"{row.adversary.number:>4}  {row.adversary.level:<14}{row.adversary.name:<21}{say.shown(row.outcome):<16}{say.because(row)}" for row in rows]
+    lines = [f"{len(rows)} adversaries against the flow{say.under(setting)}", "", *say.table(rows)]
     states, transitions, whole = sum(row.states for row in rows), sum(row.transitions for row in rows), all(row.whole for row in rows)
     lines += ["", say.summary(rows, complete=complete), say.explored(states, transitions, whole=whole), *say.legend(rows)]
     document = {"question": "table", **say.setting_document(setting), "complete": complete, "rows": [say.row_document(row) for row in rows],
@@ -85,8 +84,9 @@ def run(setting: Setting, adversaries: Sequence[Adversary], drawing: str, proper
         lines += [_stop(setting, each) for each in adversaries if each.stops in setting.on and found.whole and not found.violated]
     if not found.complete:
         lines += ["", "and the flow does not complete: nothing is released to anybody"]
-    lines += [f"  {each.name}: {each.residual}" for each in adversaries if each.residual and found.violated]
     lines += ["", f"breaks {say.properties(found.violated)}" if found.violated else "no property is violated"]
+    lines += [f"what stays of {each.name}: {each.residual}" for each in adversaries if each.residual and (found.violated or not each.in_scope)]
+    lines += [f"--with {each.closes} closes it" for each in adversaries if each.closes and found.violated and each.closes not in setting.features]
     lines.append(say.explored(found.states, found.transitions, whole=found.whole))
     return Answer("\n".join(lines), document, status)
 

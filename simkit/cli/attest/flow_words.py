@@ -4,44 +4,64 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from simkit.attest.flow.adversaries import Adversary
 from simkit.attest.flow.properties import SAYS
 from simkit.model.sequence import Sequence as Run
-from simkit.simulate.attestation.flow import BOUNDS, Judged, Outcome, Setting
+from simkit.simulate.attestation.flow import BOUNDS, Judged, Outcome, Placement, Setting
 from simkit.simulate.attestation.replay import Replayed
 
+_WHERE = {Placement.DIRECT: "a VM of the host's", Placement.NESTED: "nested in L1", Placement.BESIDE: "beside L1"}
 
-def because(row: Judged) -> str:
-    """Why a row is what it is."""
-    adversary, broken = row.adversary, properties(row.found.violated)
+
+def table(rows: Sequence[Judged]) -> list[str]:
+    """A line for each row, and a sentence for each that leaves something."""
+    lines = [f"{'no.':>4}  {'adversary':<21}{'level':<15}{'outcome':<41}{'falls':<12}what it does"]
+    for row in rows:
+        who = row.adversary
+        lines.append(f"{who.number:>4}  {who.name:<21}{who.level:<15}{outcome(row):<41}{falls(row):<12}{who.does}")
+    stays = [f"  {row.adversary.name}: {row.adversary.residual}" for row in rows if row.outcome in (Outcome.RESIDUAL, Outcome.OUT_OF_SCOPE)]
+    return [*lines, "", "In brackets: what would fall without the check.", *(["", "What stays:", *stays] if stays else [])]
+
+
+def outcome(row: Judged) -> str:
+    """What becomes of a row, and by what; loud where somebody should look."""
+    adversary = row.adversary
     match row.outcome:
-        case Outcome.STOPPED if adversary.stops and row.unchecked:
-            return f"{adversary.stops} (without it: {properties(row.unchecked.violated)})"
         case Outcome.STOPPED:
-            return f"{adversary.closes} is on" if adversary.closes else "something else stops it"
+            return f"stopped by {adversary.stops or adversary.closes}" if adversary.stops or adversary.closes else "stopped"
         case Outcome.ANYWAY:
-            return f"with {adversary.stops} off nothing gets through either"
+            return f"stopped, without {adversary.stops} too"
         case Outcome.RESIDUAL:
-            closed = "; closed by " + adversary.closes if adversary.closes and row.unchecked and not row.unchecked.violated else ""
-            return f"{broken}{closed}: {adversary.residual}"
+            return f"residual, {adversary.closes} closes it" if row.unchecked and not row.unchecked.violated else "residual"
         case Outcome.THROUGH:
-            return f"{broken}; it takes {adversary.stops} to stop it" if adversary.stops else broken
-    return adversary.residual
+            return f"GETS THROUGH, takes {adversary.stops}" if adversary.stops else "GETS THROUGH"
+        case Outcome.UNDECIDED:
+            return "UNDECIDED: the search was cut short"
+    return row.outcome.value
+
+
+def falls(row: Judged) -> str:
+    """The properties that fall; in brackets those that would."""
+    if row.found.violated or row.unchecked is None:
+        return properties(row.found.violated)
+    return f"({properties(row.unchecked.violated)})" if row.unchecked.violated else ""
 
 
 def summary(rows: Sequence[Judged], *, complete: bool) -> str:
     """How many rows are what, and whether the undisturbed flow comes to its end."""
     counted = Counter(row.outcome for row in rows)
-    outcomes = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome if counted[outcome])
+    many = {Outcome.THROUGH: "get through"}
+    outcomes = ", ".join(f"{counted[each]} {many.get(each, each) if counted[each] > 1 else each}" for each in Outcome if counted[each])
     return f"{outcomes}; undisturbed, the flow {'completes' if complete else 'does NOT complete: nothing is released to anybody'}"
 
 
 def explored(states: int, transitions: int, bounds: Sequence[str] = BOUNDS, *, whole: bool = True) -> str:
     """What was searched, and within what."""
     extent = "all that there are" if whole else "CUT SHORT, there are more"
-    return f"{states:,} states, {transitions:,} transitions explored, {extent} within: {'; '.join(bounds)}"
+    return fill(f"{states:,} states, {transitions:,} transitions explored, {extent} within: {'; '.join(bounds)}", 150, subsequent_indent="  ")
 
 
 def through(rows: Sequence[Adversary]) -> str:
@@ -60,12 +80,7 @@ def under(setting: Setting) -> str:
     count = len(setting.without)
     off = f"without {', '.join(sorted(setting.without)) if count < 8 else f'{count} checks'}" if count else "all checks on"
     on = f"with {', '.join(sorted(setting.features))}" if setting.features else "no feature"
-    return f", {off}, {on}" + ("" if setting.placement.value == "direct" else f", the pod {setting.placement}")
-
-
-def shown(outcome: Outcome) -> str:
-    """An outcome, loud where somebody should look."""
-    return outcome.upper() if outcome in (Outcome.THROUGH, Outcome.UNDECIDED) else outcome.value
+    return f", {off}, {on}" + ("" if setting.placement.value == "direct" else f", the pod {_WHERE[setting.placement]}")
 
 
 def carried_out(done: Replayed) -> str:
