@@ -98,3 +98,8 @@ class GuestPlan:
     def bound(self) -> tuple[GuestDevice, ...]:
         """Every function that nobody else may drive while the guest runs."""
         return (*self.devices, *self.held)
+
+    @property
+    def whole(self) -> tuple[Address, ...]:
+        """Functions that it has as a whole and for their own sake."""
+        return tuple(device.address for device in self.devices if device.vf_of is None and device.companion_of is None)

@@ -12,6 +12,7 @@ from simkit.model.host import Host
 from simkit.model.numa import CpuSet, NumaNode
 from simkit.model.place import Place, Places
 from simkit.model.platform import IommuKind, PeerLink
+from simkit.semantics.partitions import as_joined
 
 _PORT_TYPE = {GuestPortKind.ROOT: PortType.ROOT_PORT, GuestPortKind.UPSTREAM: PortType.UPSTREAM,
               GuestPortKind.DOWNSTREAM: PortType.DOWNSTREAM, GuestPortKind.BRIDGE: PortType.PCIE_TO_PCI_BRIDGE}
@@ -86,7 +87,7 @@ class _View:
 
     def _links(self) -> list[PeerLink]:
         links = []
-        for link in self.host.peer_links:
+        for link in as_joined(self.host, self.guest.whole).peer_links:
             source = self.addresses.get(link.source)
             target = self.addresses.get(link.target) if link.target is not None else None
             if source is not None and (target is not None or link.target is None or self.host[link.target].kind.value == "nvswitch"):

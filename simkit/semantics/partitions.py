@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
+from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.host import Host
-from simkit.model.platform import Partition
+from simkit.model.platform import Partition, PeerKind
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
-from simkit.model.workload import GuestRequest
+from simkit.model.workload import DeviceRequest, GuestRequest
 
 
 def partitions_of(host: Host) -> tuple[Partition, ...]:
@@ -16,13 +20,41 @@ def partitions_of(host: Host) -> tuple[Partition, ...]:
 
 
 def partitioned(host: Host, guest: GuestRequest) -> bool:
-    """Whether a guest's GPUs must be one partition: it wants several that reach each other over NVLink, and partitions are known.
+    """Whether it matters to a guest that its GPUs are one partition: it wants several near each other, and partitions are known.
 
-    While guests share the NVSwitches the fabric manager turns links on by partition only; any other set of GPUs has none.
+    While guests share the NVSwitches the fabric manager turns links on by partition only; any other set of GPUs has none, and is as near as
+    PCIe makes it. A guest with NVSwitches of its own runs the fabric manager itself.
     """
-    wanted = [request for request in guest.devices if request.kind is Kind.GPU and not request.share.virtual]
-    near = any(request.peers is not None and request.peers < PeerClass.PIX and request.count > 1 for request in wanted)
-    return near and bool(partitions_of(host))
+    if not partitions_of(host):
+        return False
+    bounds = [request.peers for request in whole_gpus(guest) if request.peers is not None and request.count > 1]
+    return any(over_nvlink(bound) for bound in bounds) or (bool(bounds) and all(request.kind is not Kind.NVSWITCH for request in guest.devices))
+
+
+def whole_gpus(guest: GuestRequest) -> tuple[DeviceRequest, ...]:
+    """A guest's requests for GPUs that are handed out whole: those of a partition."""
+    return tuple(request for request in guest.devices if request.kind is Kind.GPU and not request.share.virtual)
+
+
+def over_nvlink(bound: PeerClass) -> bool:
+    """Whether GPUs are within a class by links beside PCIe only."""
+    return bound < PeerClass.PIX
+
+
+def as_joined(host: Host, functions: Collection[Address]) -> Host:
+    """The host as a guest has it that holds these functions whole: where partitions are known and its GPUs are none, their NVLinks are off."""
+    if not partitions_of(host):
+        return host
+    gpus = {address for address in functions if host[address].kind is Kind.GPU}
+    own = any(host[address].kind is Kind.NVSWITCH for address in functions)
+    return host if own or len(gpus) < 2 or any(gpus == set(partition.gpus) for partition in partitions_of(host)) else unlinked(host)
+
+
+def unlinked(host: Host) -> Host:
+    """The host with its NVLinks off; itself where no partitions are known."""
+    if not partitions_of(host):
+        return host
+    return replace(host, peer_links=tuple(link for link in host.peer_links if link.kind is not PeerKind.NVLINK))
 
 
 def unprotected(host: Host, guest: GuestRequest) -> str | None:

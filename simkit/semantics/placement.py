@@ -20,10 +20,10 @@ from simkit.model.workload import Companions, GuestRequest, Topology
 from simkit.semantics.groups import groups
 from simkit.semantics.guest_space import mmio64_mib
 from simkit.semantics.outcome import outcome
-from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.semantics.placement_apart import check_apart
 from simkit.semantics.placement_gpus import check_gpus
-from simkit.semantics.placement_served import Served, seen_in, source_of, split
+from simkit.semantics.placement_served import Served, device_class, seen_in, source_of, split
 from simkit.semantics.placement_tree import check_tree
 from simkit.semantics.sriov import vf_address
 
@@ -220,12 +220,13 @@ def _served(plan: Plan, guest: GuestPlan) -> Iterator[str]:
 
 def _neighbours(host: Host, guest: GuestPlan, requests: GuestRequest, served: Served) -> Iterator[str]:
     """What drivers do not see below switches as the workload wants it, where they see it so in no way to tell the devices apart: the faults of one way."""
-    seen = seen_in(host, guest)
+    seen, joined = seen_in(host, guest), as_joined(host, guest.whole)
     gpus = [device for device in guest.devices if device.companion_of is None and source_of(host, device).kind is Kind.GPU]
     for request, devices in zip(requests.devices, served, strict=True):
         if request.peers in (PeerClass.PIX, PeerClass.PXB):
+            real = host if request.share.virtual else joined
             for a, b in combinations(devices, 2):
-                if seen(a, b) > request.peers and nearness(host, *(source_of(host, device).address for device in (a, b))) >= PeerClass.PIX:
+                if seen(a, b) > request.peers and device_class(real, a, b) >= PeerClass.PIX:
                     yield f"{guest.name}: its drivers see {a.address} and {b.address} as {seen(a, b)}, {request.peers} is asked for"
         if request.near in (PeerClass.PIX, PeerClass.PXB):
             for device in devices:

@@ -17,6 +17,7 @@ from simkit.model.workload import DeviceRequest, Share
 from simkit.semantics.gpu_profiles import mig_profiles, most_vgpus
 from simkit.semantics.groups import groups
 from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.semantics.sriov import vf_address
 
 Part = tuple[Share, str | None]
@@ -86,7 +87,8 @@ def _sets(host: Host, wish: DeviceRequest, free: _Free) -> Iterator[_Free]:
 
     def extend(start: int, taken: tuple[Address, ...]) -> Iterator[_Free]:
         if len(taken) == wish.count:
-            yield free.without(taken)
+            if _joined(host, wish, taken):
+                yield free.without(taken)
             return
         for at in range(start, len(fitting) - (wish.count - len(taken)) + 1):
             if _close(host, wish.peers, fitting[at], taken):
@@ -108,6 +110,12 @@ def _parts(plan: Plan, wish: DeviceRequest, free: _Free, taken: tuple[Address, .
             left = free.cut(address, (wish.share, wish.profile))
             if _holds(plan, host[address], left.parts[address]):
                 yield from _parts(plan, wish, left, (*taken, address), at)
+
+
+def _joined(host: Host, wish: DeviceRequest, taken: Sequence[Address]) -> bool:
+    """Whether a guest that gets these finds them as near as is wanted: NVLinks join GPUs of one partition only, where partitions are known."""
+    joined = as_joined(host, taken)
+    return joined is host or all(_close(joined, wish.peers, address, taken[:at]) for at, address in enumerate(taken))
 
 
 def _close(host: Host, bound: PeerClass | None, address: Address, others: Sequence[Address]) -> bool:

@@ -16,6 +16,7 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import DeviceRequest, GuestRequest
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.semantics.routes import tree_class
 
 Served = tuple[tuple[GuestDevice, ...], ...]
@@ -39,6 +40,7 @@ def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...], *, seen
     With `seen`, what is to be near below switches is so in the guest's tree as well, GPUs that links beside PCIe join aside.
     """
     gpus = tuple(device for device in own if source_of(host, device).kind is Kind.GPU)
+    joined = as_joined(host, [device.address for device in own if device.vf_of is None])
     able = [_able(host, request, own, gpus, seen) for request in guest.devices]
     order = sorted(range(len(able)), key=lambda at: (len(able[at]), at))
     dead: set[tuple[int, _Left]] = set()
@@ -50,7 +52,7 @@ def split(host: Host, guest: GuestRequest, own: tuple[GuestDevice, ...], *, seen
             return None
         at = order[step]
         request = guest.devices[at]
-        for chosen in _choices(host, request, own, sorted(able[at] & left), (), seen):
+        for chosen in _choices(host if request.share.virtual else joined, request, own, sorted(able[at] & left), (), seen):
             if request.near is None or paired(host, tuple(own[number] for number in chosen), gpus, request.near):
                 rest = serve(step + 1, left.difference(chosen))
                 if rest is not None:

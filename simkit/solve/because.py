@@ -10,7 +10,10 @@ from itertools import combinations
 from simkit.model.address import Address
 from simkit.model.function import Kind
 from simkit.model.guest import GuestDevice, GuestPlan
+from simkit.model.host import Host
 from simkit.model.route import PeerClass
+from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.solve.facts import Facts
 from simkit.solve.labels import listed, noun
 from simkit.solve.problem import Problem
@@ -85,12 +88,14 @@ def _nearness(problem: Problem, plan: GuestPlan, served: Sequence[Sequence[Addre
     requests = problem.workload.guest(plan.name).devices
     gpus = [device for device in _main(plan) if facts.host[_source(device)].kind is Kind.GPU]
     alone = Counter((request.kind, request.share) for request in requests)
+    joined = as_joined(facts.host, plan.whole)
     for request, addresses in zip(requests, served, strict=True):
         mine = [by_address[address] for address in addresses]
         sole = alone[request.kind, request.share] == 1
         many = noun(request.kind, 2)
         if len(mine) > 1 and (request.peers is not None or request.kind is Kind.GPU):
-            farthest = max(facts.nearness(_source(a), _source(b)) for a, b in combinations(mine, 2))
+            real = facts.host if request.share.virtual else joined
+            farthest = max(_class(facts, real, _source(a), _source(b)) for a, b in combinations(mine, 2))
             asked = f", as {request.peers} asks for" if request.peers is not None else ""
             which = f"its {len(mine)} {many}" if sole else f"{len(mine)} of its {many}"
             yield f"{which} {_WAYS.get(farthest, f'are at most {farthest} from each other')}{asked}"
@@ -98,6 +103,11 @@ def _nearness(problem: Problem, plan: GuestPlan, served: Sequence[Sequence[Addre
             pairs = ", ".join(f"{a.address} with {b.address}" for a, b in _pairs(facts, mine, gpus, request.near))
             which = f"each of its {many} has" if sole else f"{len(mine)} of its {many} {'has' if len(mine) == 1 else 'have'}"
             yield f"{which} a GPU at most {request.near} away: {pairs}"
+
+
+def _class(facts: Facts, joined: Host, a: Address, b: Address) -> PeerClass:
+    """Of a pair, without NVLinks that the fabric manager leaves off."""
+    return facts.nearness(a, b) if joined is facts.host or a == b else nearness(joined, a, b)
 
 
 def _pairs(facts: Facts, devices: list[GuestDevice], gpus: list[GuestDevice], bound: PeerClass) -> list[tuple[GuestDevice, GuestDevice]]:

@@ -51,7 +51,7 @@ class _Steps(Sequence[Change]):
 
 def ladders(workload: Workload, label: Label) -> Iterator[Ladder]:
     """The ways to change what a label asks for; in each, a later change gives up more than an earlier one."""
-    if label.what is What.GROUP:
+    if label.what in (What.GROUP, What.PARTITION):
         return
     if label.what is What.SPREAD:
         yield _looser(workload, label.request)

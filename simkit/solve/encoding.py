@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 from simkit.model.address import Address
 from simkit.model.function import Kind
+from simkit.model.platform import Partition
 from simkit.model.route import PeerClass
 from simkit.model.unknown import is_known
 from simkit.model.workload import GuestRequest
-from simkit.semantics.partitions import partitions_of, unprotected
+from simkit.semantics.partitions import over_nvlink, partitions_of, unprotected, whole_gpus
 from simkit.solve.labels import Label, What
 from simkit.solve.problem import Problem, Wish
 
@@ -223,26 +224,48 @@ class Encoding:
             self.model.add(self.memory[key] >= self.positive([self.cores[key]], 1 << 20))
 
     def _partitions(self) -> None:
-        """All GPUs of a guest whose GPUs are to reach each other over NVSwitches are one of the fabric manager's partitions."""
-        for guest in self.problem.guests:
-            asked = [wish for wish in self.problem.wishes if wish.guest == guest.name and wish.request.kind is Kind.GPU]
-            linked = [wish for wish in asked if wish.request.peers is not None and wish.request.peers < PeerClass.PIX]
-            counted = all(self._on(wish, What.COUNT) for wish in asked) and all(self._on(wish, What.PEERS) for wish in linked)
-            if Label(guest.name, What.PARTITION) not in self.active or not counted:
+        """GPUs of a guest that are to be as near as only NVLink makes them are one of the fabric manager's partitions, all of the guest's."""
+        for guest in self.problem.workload.guests:
+            asked = [wish for wish in self.problem.wishes if wish.guest == guest.name and wish.request in whole_gpus(guest)]
+            if Label(guest.name, What.PARTITION) not in self.active or not all(self._on(wish, What.COUNT) for wish in asked):
                 continue
-            gpus = {address: sum(taken) for address, taken in self.gpus_of(guest.name).items()}
-            chosen: dict[Address, list[Any]] = {address: [] for address in gpus}
-            every = []
-            for partition in partitions_of(self.problem.host):
-                lots = {address for address in gpus if address in partition.gpus}
-                if sum(len(self.problem.lots[address]) for address in lots) == len(partition.gpus):
-                    taken = self.model.new_bool_var("")
-                    every.append(taken)
-                    for address in lots:
-                        chosen[address].append(len(self.problem.lots[address]) * taken)
-            self.model.add(sum(every) == 1)
-            for address, count in gpus.items():
-                self.model.add(count == sum(chosen[address]))
+            near = [wish for wish in asked if wish.request.count > 1 and wish.request.peers is not None and self._on(wish, What.PEERS)]
+            if any(wish.request.peers is not None and over_nvlink(wish.request.peers) for wish in near):
+                self._one_of(partitions_of(self.problem.host), asked, 1)
+            elif pairs := [(wish, *pair) for wish in near for pair in self._by_nvlink(wish)]:
+                joined = self.model.new_bool_var("")
+                self._one_of(partitions_of(self.problem.host), asked, joined)
+                for wish, a, b in pairs:
+                    together = self.used(wish, a) + self.used(wish, b) if a != b else self.take[wish.guest, wish.index, a]
+                    self.model.add(together <= 1 + wish.request.count * joined)
+
+    def _by_nvlink(self, wish: Wish) -> Iterator[tuple[Address, Address]]:
+        """Pairs of lots, and lots beside themselves, that are within the class with NVLink and not without."""
+        facts, bound = self.problem.facts, wish.request.peers
+        for a, b in combinations_with_replacement(wish.lots, 2):
+            one, two = (a, b) if a != b else (a, self.problem.lots[a][-1])
+            if bound is not None and one != two and facts.nearness(one, two) <= bound < facts.unlinked(one, two):
+                yield a, b
+
+    def _one_of(self, partitions: Sequence[Partition], wishes: Sequence[Wish], joined: Any) -> None:
+        """Where `joined` is 1 these wishes take the GPUs of one partition."""
+        gpus: dict[Address, list[Any]] = {}
+        for wish in wishes:
+            for address in wish.lots:
+                gpus.setdefault(address, []).append(self.take[wish.guest, wish.index, address])
+        chosen: dict[Address, list[Any]] = {address: [] for address in gpus}
+        every = []
+        for partition in partitions:
+            lots = {address for address in gpus if address in partition.gpus}
+            if sum(len(self.problem.lots[address]) for address in lots) == len(partition.gpus):
+                taken = self.model.new_bool_var("")
+                every.append(taken)
+                for address in lots:
+                    chosen[address].append(len(self.problem.lots[address]) * taken)
+        self.model.add(sum(every) == joined)
+        for address, takes in gpus.items():
+            self.model.add(sum(takes) >= sum(chosen[address]))
+            self.model.add(sum(takes) <= sum(chosen[address]) + len(self.problem.lots[address]) * (1 - joined))
 
     def on_node(self, guest: GuestRequest, number: int) -> list[Any]:
         """1 for each lot on a NUMA node that a guest takes of: of GPUs, or where it asks for none, of any device."""

@@ -20,6 +20,7 @@ from simkit.model.workload import DeviceRequest, Topology, Workload
 from simkit.semantics import gpu_profiles
 from simkit.semantics.groups import groups
 from simkit.semantics.outcome import outcome
+from simkit.semantics.partitions import unlinked
 from simkit.semantics.smmu import grouped_when_bound, handed_over
 from simkit.semantics.sriov import vf_address
 from simkit.solve.classes import Classes
@@ -48,11 +49,16 @@ class Facts:
     shared: dict[Address, str]
     parents: frozenset[Address]
     _classes: Classes = field(compare=False, repr=False)
+    _unlinked: Classes = field(compare=False, repr=False)
     _tried: dict[tuple[tuple[Address, int], ...], tuple[dict[Address, tuple[int, ...]], dict[Address, str]]] = field(compare=False, repr=False)
 
     def nearness(self, a: Address, b: Address) -> PeerClass:
         """The class of a pair; two virtual functions of one device are PIX."""
         return PeerClass.PIX if a == b else self._classes.of(a, b)
+
+    def unlinked(self, a: Address, b: Address) -> PeerClass:
+        """The class of a pair whose NVLinks are off."""
+        return PeerClass.PIX if a == b else self._unlinked.of(a, b)
 
     def alike(self, addresses: Sequence[Address]) -> bool:
         """Whether these are equally near to each other, and any of them to every other function."""
@@ -115,7 +121,8 @@ def facts_of(workload: Workload, host: Host, *, known: Facts | None = None) -> F
     virtual, shared = _virtual_functions(host, wanted)
     parents = frozenset(function.physfn for function in host.functions if function.physfn is not None)
     several = {switch: tuple(gpus) for switch, gpus in sorted(switches.items()) if len(gpus) > 1}
-    return Facts(host, grouping, members, late, chain, root, home, several, virtual, shared, parents, Classes(host), {tuple(wanted.items()): (virtual, shared)})
+    handed_out = {tuple(wanted.items()): (virtual, shared)}
+    return Facts(host, grouping, members, late, chain, root, home, several, virtual, shared, parents, Classes(host), Classes(unlinked(host)), handed_out)
 
 
 def _chain(host: Host, function: Function) -> tuple[Address, ...]:

@@ -78,12 +78,12 @@ class Problem:
                 found.append(Label(guest.name, What.COUNT, index))
                 found += [Label(guest.name, What.PEERS, index)] if request.peers is not None else []
                 found += [Label(guest.name, What.NEAR, index)] if request.near is not None else []
+            found += [Label(guest.name, What.PARTITION)] if partitioned(self.host, guest) else []
             if self.kept(guest.name):
                 continue
             found += [Label(guest.name, What.ISOLATION, number) for number, kind in enumerate(Apart) if kind in guest.isolation]
             found += [Label(guest.name, What.CPUS), Label(guest.name, What.MEMORY), Label(guest.name, What.LIMITS)]
             found += [Label(guest.name, What.PROTECTED)] if guest.protected_pcie else []
-            found += [Label(guest.name, What.PARTITION)] if partitioned(self.host, guest) else []
             found += [Label(guest.name, What.NUMA)] if guest.numa is NumaRule.STRICT and self.nodes else []
         found += [Label("", What.SPREAD, number) for number, _ in enumerate(self.workload.spread)]
         return (*found, *(Label("", What.GROUP, group=group) for group in self.groups()))

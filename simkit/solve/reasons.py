@@ -13,7 +13,7 @@ from simkit.model.unknown import is_known
 from simkit.model.workload import Apart, DeviceRequest
 from simkit.semantics.guest_limits import MOST_ROOT_PORTS, MOST_SWITCH_PORTS
 from simkit.semantics.guest_space import guest_space
-from simkit.semantics.partitions import partitions_of, unprotected
+from simkit.semantics.partitions import over_nvlink, partitions_of, unprotected, whole_gpus
 from simkit.solve.answer import Reason
 from simkit.solve.assignment import Assignment
 from simkit.solve.core import feasible
@@ -111,6 +111,8 @@ class _Teller:
         largest = max((self._within(wish, address, bound) for address in wish.candidates), key=len, default=[])
         many = noun(wish.request.kind, 2)
         text = f"{wish.guest} wants its {describe(wish.request)} at most {bound} from each other"
+        if self.problem.kept(wish.guest):
+            text = f"{describe(wish.request)} kept free are to be at most {bound} from each other"
         if not largest or len(largest) >= len(wish.candidates):
             return text, ()
         which = f" ({listed([str(address) for address in largest])})" if len(largest) <= _SHOWN else ""
@@ -160,7 +162,12 @@ class _Teller:
     def _partition(self, label: Label) -> tuple[str, tuple[Place, ...]]:
         sizes = Counter(len(partition.gpus) for partition in partitions_of(self.host))
         there = listed([f"{count} of {size}" for size, count in sorted(sizes.items())])
+        bounds = [request.peers for request in whole_gpus(self.workload.guest(label.guest)) if request.peers is not None]
         text = f"{label.guest}'s GPUs are to reach each other over NVSwitches, so they are one partition of the fabric manager"
+        if self.problem.kept(label.guest):
+            text = "GPUs kept free for one guest will have NVLink only where they are one partition of the fabric manager"
+        elif not any(over_nvlink(bound) for bound in bounds):
+            text = f"{label.guest}'s GPUs have NVLink only where they are one partition of the fabric manager, otherwise PCIe"
         return f"{text}; it has {there} GPUs", (self.host.where("partitions"),)
 
     def _protected(self, label: Label) -> tuple[str, tuple[Place, ...]]:

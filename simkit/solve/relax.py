@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import combinations
 
 from simkit.model.workload import Workload
+from simkit.semantics.partitions import partitions_of
 from simkit.solve.answer import Relaxation
 from simkit.solve.assignment import Assignment
 from simkit.solve.bounds import contradiction
@@ -76,7 +77,7 @@ class _Search:
     def _changes(self, workload: Workload, core: Sequence[Label], most: int) -> Iterator[Change]:
         helped = False
         for ladder in (ladder for label in core for ladder in ladders(workload, label)):
-            change = _first(ladder, self.holds)
+            change = self._first(ladder, self.holds)
             if change is not None:
                 helped = True
                 yield change
@@ -102,7 +103,7 @@ class _Search:
     def _together(self, ways: list[Ladder], core: Sequence[Label], most: int) -> Iterator[Change]:
         """The smallest change of each kind that ends this contradiction, with the cheapest that ends the next."""
         for ladder in ways:
-            first = _first(ladder, lambda changed: self.mends(changed, core))
+            first = self._first(ladder, lambda changed: self.mends(changed, core))
             if first is None:
                 continue
             problem = build(first.workload, self.facts.host, known=self.facts)
@@ -145,8 +146,14 @@ class _Search:
         return without(workload, tuple(order))
 
 
-def _first(ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
-    """The first change that is good, by halving: what gives up more is never harder to serve."""
+    def _first(self, ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
+        """The first change that is good. What gives up more is not harder to serve, save where partitions have four GPUs and not three."""
+        if isinstance(ladder, tuple) and partitions_of(self.facts.host):
+            return next((change for change in ladder if good(change.workload)), None)
+        return _by_halving(ladder, good)
+
+
+def _by_halving(ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
     if not ladder or not good(ladder[-1].workload):
         return None
     low, high = 0, len(ladder) - 1

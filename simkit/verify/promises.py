@@ -14,6 +14,7 @@ from simkit.model.workload import DeviceRequest, Topology
 from simkit.semantics.guest_space import guest_space
 from simkit.semantics.guest_view import guest_addresses, guest_view
 from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.semantics.placement_served import device_class, paired, seen_in, split
 from simkit.verify.report import Counterexample, Finding, Outcome
 from simkit.verify.scene import Scene
@@ -36,13 +37,13 @@ Pair = tuple[GuestDevice, GuestDevice | None, PeerClass, str]
 def _kept(name: str, scene: Scene, plan: Plan, pairs_of: Callable[[Plan, GuestPlan], list[Pair]]) -> Finding:
     checked, in_guest = 0, 0
     for guest in plan.guests:
-        view, addresses = guest_view(plan.host, guest), guest_addresses(plan.host, guest)
+        view, addresses, joined = guest_view(plan.host, guest), guest_addresses(plan.host, guest), as_joined(scene.host, guest.whole)
         for a, b, bound, path in pairs_of(plan, guest):
             where = plan.workload.places.of(path)
             if b is None:
                 text = f"{guest.name}: {scene.name(a.address)} has no GPU of the guest to itself within {bound}"
                 return Finding(name, Outcome.VIOLATED, text, where, remedy="solve again")
-            on_host = nearness(scene.host, a.address, b.address)
+            on_host = nearness(joined, a.address, b.address)
             if on_host > bound:
                 text = f"{guest.name}: {scene.name(a.address)} and {scene.name(b.address)} are {on_host} on the host, {bound} was promised"
                 return Finding(name, Outcome.VIOLATED, text, where, Counterexample(a.address, b.address, guest.name, guest.name, text=text), "solve again")

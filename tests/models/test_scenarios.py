@@ -66,7 +66,7 @@ SCENARIOS = {
     ),
     "no partition has three": Scenario(
         ("solve nvlink-three --host hgx-h100-vm",),
-        ("so they are one partition of the fabric manager; it has 8 of 1, 4 of 2, 2 of 4 and 1 of 8 GPUs", "three with 2 GPUs in place of 3", "three with GPUs up to PIX from each other in place of NVL"), status=1,
+        ("so they are one partition of the fabric manager; it has 8 of 1, 4 of 2, 2 of 4 and 1 of 8 GPUs", "three with 2 GPUs in place of 3", "three with GPUs up to PHB from each other in place of NVL"), status=1,
     ),
 }
 

@@ -22,6 +22,7 @@ from simkit.semantics.guest_view import guest_addresses
 from simkit.semantics.nccl.sysfs_links import link_of
 from simkit.semantics.nccl.sysfs_view import has_rdma, nccl_arch, nccl_class
 from simkit.semantics.p2p import nearness
+from simkit.semantics.partitions import as_joined
 from simkit.semantics.routes import route
 
 _SWITCH_CLASS = "0x060400"
@@ -48,7 +49,7 @@ def guest_file(host: Host, guest: GuestPlan) -> GuestFile:
 
 class _File:
     def __init__(self, host: Host, guest: GuestPlan) -> None:
-        self.host, self.guest = host, guest
+        self.host, self.guest = as_joined(host, guest.whole), guest
         self.at = guest_addresses(host, guest)
         wanted = (Kind.GPU, Kind.NIC)
         own = [device for device in guest.devices if device.companion_of is None and self._source(device).kind in wanted]
