@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.cursor import Cursor
 from simkit.formats.evidence.encoding import Content
 from simkit.formats.evidence.source import Support
 from simkit.model.evidence.event_log import NO_ACTION, Event, EventLog
 
-SIGNATURE = b"Spec ID Event03\0"
+SIGNATURE, TABLE = b"Spec ID Event03\0", b"CCEL"
 MOST_EVENTS = 65536
 DIGESTS = {0x0004: 20, 0x000B: 32, 0x000C: 48, 0x000D: 64, 0x0012: 32}
 """TPM algorithm id -> size: SHA-1, SHA-256, SHA-384, SHA-512, SM3 (TCG Algorithm Registry)."""
@@ -16,13 +17,20 @@ _FIRST = 32
 
 
 def recognise_support(content: Content) -> bool:
-    """An event log by the signature of its header event."""
-    return isinstance(content, bytes) and content[_FIRST : _FIRST + len(SIGNATURE)] == SIGNATURE
+    """An event log by the signature of its header event, or the ACPI table that tells where the log lies."""
+    return isinstance(content, bytes) and (content[_FIRST : _FIRST + len(SIGNATURE)] == SIGNATURE or content[: len(TABLE)] == TABLE)
 
 
 def read_support(content: Content, *, source: str) -> Support:
-    """The log of a file of CCEL data."""
+    """The log of a file of CCEL data.
+
+    Raises:
+        MalformedEvidence: as `read_log`, or the file is the ACPI table CCEL, which Linux shows beside the log.
+    """
     assert isinstance(content, bytes)
+    if content.startswith(TABLE):
+        raise MalformedEvidence("this is the ACPI table CCEL, which only says where in memory the log lies", where=source,
+                                remedy="give the log itself: /sys/firmware/acpi/tables/data/CCEL")
     return Support(event_logs=(read_log(content, source=source),))
 
 

@@ -10,6 +10,7 @@ from simkit.attest.appraise import DEFAULT, appraise
 from simkit.attest.tdx.claims import device
 from simkit.attest.tdx.platform import is_named
 from simkit.attest.tdx.quoted import signs
+from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.roots import trusted
 from simkit.formats.evidence.source import open_evidence, open_support
 from simkit.model.evidence.given import Given
@@ -38,6 +39,14 @@ ROWS = (
     ("intel-qvl-sample/pckCert.pem", SUMMER, SAMPLE, "fail", {"root"}, "certificate"),
     ("trustee/tdx_quote_4.dat", SUMMER, (), "fail", {"debug"}, "tdx"),
     ("trustee/tdx_quote_5.dat", SUMMER, (), "residual", set(), "tdx"),
+    # collateral as Intel's service sends it: right for the platform and signed by nobody who was given, expired, of another platform, of another root
+    ("trustee/tdx_quote_4.dat", datetime(2023, 6, 20, tzinfo=UTC), ("go-tdx-guest/sample_tcbInfo_response", "go-tdx-guest/sample_qeIdentity_response",
+                                                                   "go-tdx-guest/pckcrl", "go-tdx-guest/rootcrl.der"), "fail", {"collateral", "tcb", "debug"}, "tdx"),
+    ("go-tdx-guest/quote_v5_sample.dat", WINTER, ("go-tdx-guest/sample_tcbinfo_response_v5", TDX_COLLATERAL), "fail", {"collateral", "revocation", "tcb"}, "tdx"),
+    ("go-tdx-guest/ccel/cos-113-tdx-quote.dat", SUMMER, ("trustee/tcbInfo.json", "trustee/enclaveIdentity.json"), "fail", {"collateral", "tcb"}, "tdx"),
+    ("dcap-qvl/tdx_quote", SUMMER, ("intel-qvl-sample/tcbInfo.json", "intel-qvl-sample/qeIdentity.json", "intel-qvl-sample/tcbSignChain.pem"),
+     "fail", {"collateral", "tcb"}, "tdx"),
+    ("roots/intel_sgx_root_ca.pem", SUMMER, (), "pass", set(), "certificate"),
 )
 SIGNED = ("go-tdx-guest/sample_tcbInfo_response", "go-tdx-guest/sample_tcbinfo_response_v5", "go-tdx-guest/sample_qeIdentity_response", "trustee/tcbInfo.json",
           "trustee/enclaveIdentity.json", "intel-qvl-sample/tcbInfo.json", "intel-qvl-sample/qeIdentity.json")
@@ -62,7 +71,7 @@ def test_every_row(tdx) -> None:
         found = appraised(tdx, name, at, beside)
         assert (found.verdict.value, because(found), found.kind.value) == (verdict, reasons, kind), f"{name} with {beside} at {at}: {[each.why for each in found.because]}"
         agreed += 1
-    assert agreed == 18
+    assert agreed == 23
 
 
 def test_no_row_but_one_minds_a_nonce(tdx) -> None:
@@ -113,6 +122,11 @@ def test_collateral_is_signed_over_its_bytes_as_sent(tdx) -> None:
 def test_the_log_replays_by_43_events(tdx) -> None:
     found = appraised(tdx, "go-tdx-guest/ccel/cos-113-tdx-quote.dat", SUMMER, ("go-tdx-guest/ccel/ccel_data.dat",))
     assert why(found, "event_log").startswith("43 of 43 events of ")
+
+
+def test_the_table_that_points_to_the_log_is_not_the_log(tdx) -> None:
+    with pytest.raises(MalformedEvidence, match="the ACPI table CCEL, which only says where in memory the log lies; .*/sys/firmware/acpi/tables/data/CCEL"):
+        open_support([str(tdx / "go-tdx-guest/ccel/ccel_table.dat")])
 
 
 def test_a_certificate_of_the_quotes_own_is_no_chain_of_another(tdx) -> None:
