@@ -20,11 +20,12 @@ _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """What a policy was asked about: `input`, the `data` beside it, RVPS' reference values."""
+    """What a policy was asked about: `input`, the `data` beside it, RVPS' reference values; `trustee` is the version that asks so, empty where not said."""
 
     input: dict[str, Any]
     data: dict[str, Any]
     reference_values: dict[str, Any]
+    trustee: str = ""
 
 
 def read_bytes(source: str, most_bytes: int = MOST_BYTES) -> bytes:
@@ -97,10 +98,11 @@ def read_counterexample(data: bytes, *, source: str) -> Counterexample:
     """
     found = _object(_decoded(data, source), source)
     asked, beside, references = found.get("input"), found.get("data", {}), found.get("reference_values", {})
-    if not isinstance(asked, dict) or not isinstance(beside, dict) or not isinstance(references, dict):
-        raise MalformedDocument("a counterexample has an object `input`, and where they matter `data` and `reference_values`", where=source,
+    version = found.get("trustee", "")
+    if not isinstance(asked, dict) or not isinstance(beside, dict) or not isinstance(references, dict) or not isinstance(version, str):
+        raise MalformedDocument("a counterexample has an object `input`, and where they matter `data`, `reference_values` and a text `trustee`", where=source,
                                 remedy="give a file that `simkit attest lint -o` wrote")
-    return Counterexample(asked, beside, references)
+    return Counterexample(asked, beside, references, version)
 
 
 def _decoded(data: bytes, source: str) -> str:

@@ -35,7 +35,7 @@ def test_a_policy_that_ignores_the_status_fails_with_files_that_replay(tmp_path)
     policy = RESTATED / "any_tee.rego"
     done = run(policy, "-o", tmp_path / "made")
     assert done.exit_code == 1
-    assert done.output.startswith(f"fail: {policy} (resource policy), 165 inputs tried by rego-cpp ")
+    assert done.output.startswith(f"fail: {policy} (resource policy of Trustee 0.21 and later), 165 inputs tried by rego-cpp ")
     assert "FAIL  cpu-contraindicated: lets through a token whose cpu has the status contraindicated (snp, tdx, snp-gpu, tdx-gpu, snp-board)" in done.output
     assert len(list((tmp_path / "made").glob("*.json"))) == 43
     example = tmp_path / "made" / "cpu-contraindicated.json"
