@@ -178,6 +178,7 @@ def test_bindings_and_calibration() -> None:
 @pytest.mark.parametrize(("arguments", "words"), [
     (("--adversary", "swap-gpus"), "did you mean swap-gpu?"),
     (("--adversary", "76"), "`simkit attest flow` lists them"),
+    (("--adversary", " , "), "names nobody"),
     (("--without", "reatest"), "did you mean reattest?"),
     (("--with", "tdips"), "did you mean tdisp?"),
     (("--attested", "pods"), "did you mean pod?"),

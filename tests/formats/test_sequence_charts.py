@@ -84,5 +84,7 @@ def test_a_run_that_is_none_is_told_with_every_fault() -> None:
     told = str(caught.value)
     for words in ("a run has no 'outcome'", "bound: must be a mapping", "a step has no 'says'", "knows no key 'colour'", "f.json:2"):
         assert words in told
+    with pytest.raises(InputError, match="another question: levels"):
+        load_run('{"question": "levels", "levels": []}', source="f.json")
     with pytest.raises(InputError, match="holds no run"):
         load_run('{"adversaries": ["a"], "run": null}', source="f.json")

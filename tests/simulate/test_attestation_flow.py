@@ -89,6 +89,14 @@ def test_without_a_check_the_rows_it_stops_get_through_and_three_checks_carry_mo
     assert flow.search().complete
 
 
+def test_ide_takes_the_place_of_encrypted_bounce_buffers_and_nvlink_encryption_that_of_topology() -> None:
+    for feature, check, name in (("ide", "bounce_encryption", "interposer"), ("nvlink_encryption", "topology", "false-switch")):
+        assert without(check).search(BY_NAME[name]).violated == (Property.SECRECY,)
+        found = Flow(Setting(without=frozenset({check}), having=frozenset({feature}))).search(BY_NAME[name])
+        assert (found.violated, found.complete) == ((), True)
+        assert having(feature).judge(BY_NAME[name]).outcome is Outcome.ANYWAY
+
+
 def test_what_is_out_of_scope_is_one_row_and_breaks_nothing() -> None:
     (row,) = [each for each in ADVERSARIES if not each.in_scope]
     assert row.name == "denial-of-service"

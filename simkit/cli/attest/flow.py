@@ -66,6 +66,9 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
     """
     from simkit.cli.attest import flow_answers as answers
 
+    rows = [_row(name.strip()) for each in adversary for name in each.split(",") if name.strip()]
+    if adversary and not rows:
+        raise InputError("--adversary names nobody", remedy="give a name or number; `simkit attest flow` lists them")
     asked = [*(name for name, wanted in questions.items() if wanted), *(["replay"] if again else []), *(["adversary"] if adversary else [])]
     if len(asked) > 1:
         raise InputError(f"{_QUESTIONS[asked[0]]} and {_QUESTIONS[asked[1]]} are two questions", remedy="ask one at a time")
@@ -79,7 +82,7 @@ def flow(*, adversary: tuple[str, ...], without: tuple[str, ...], having: tuple[
         raise InputError(f"{_QUESTIONS[question]} takes no checks, features, levels or placement", remedy="leave them out")
     match question:
         case "adversary" | "drawing":
-            answer = answers.run(setting, [_row(name.strip()) for each in adversary for name in each.split(",") if name.strip()], drawing or "text", property_)
+            answer = answers.run(setting, rows, drawing or "text", property_)
         case "replay":
             answer = answers.replayed(setting, *_recorded(str(again)))
         case "pairs":

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from simkit.errors import MalformedDocument
 from simkit.formats.native import values
 from simkit.formats.native.document import Context, Fields, Mapping, Node, Refused, listed, or_none, parse
 from simkit.model.sequence import Recorded, Sequence, Step
 
 _MOST_STEPS = 10_000
-_BESIDE = ("question", "breaks", "complete", "states", "transitions", "whole", "bounds")
+_BESIDE = ("breaks", "complete", "states", "transitions", "whole", "bounds")
 
 
 def load_run(text: str, *, source: str) -> Recorded:
     """A run, with the names of the adversaries, checks and features that it was found with.
 
     Raises:
-        MalformedDocument: with every fault and its line.
+        MalformedDocument: an answer to another question; otherwise with every fault and its line.
     """
     node = parse(text, source=source)
     context = Context(source)
     fields = Fields(node, "", context, "an answer of `simkit attest flow`")
+    if (question := fields.take("question", values.text, "run")) != "run":
+        raise MalformedDocument(f"this answers another question: {question[:40]}", where=source, remedy="take what --adversary NAME --format json printed")
     for key in _BESIDE:
         fields.take(key, _anything, None)
     adversaries = fields.need("adversaries", listed(values.text), ())
