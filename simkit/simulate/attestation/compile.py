@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from simkit.attest.flow.rule import Over, Rule, Table, Violation
@@ -60,26 +60,56 @@ class _Bits:
         return found
 
 
-def compiled(table: Table, setting: frozenset[str]) -> Compiled:
-    """The table's rows that exist under a setting, each as often as its variables have values."""
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """A table with its variables filled in, whatever is switched on: each row with the masks of its guards."""
+
+    table: Table
+    facts: tuple[str, ...]
+    begin: int
+    rows: tuple[tuple[Ground, tuple[tuple[str, int], ...]], ...]
+    bad: tuple[Bad, ...]
+    goal: int
+
+    def under(self, setting: frozenset[str]) -> Compiled:
+        """The rows that exist under a setting."""
+        rules = tuple(
+            replace(row, unless=row.unless | _union(mask for check, mask in guards if check in setting)) if guards else row
+            for row, guards in self.rows
+            if setting.issuperset(row.rule.on) and setting.isdisjoint(row.rule.off)
+        )
+        return Compiled(self.table, self.facts, self.begin, rules, self.bad, self.goal)
+
+
+def grounded(table: Table) -> Grounded:
+    """The table's rows, each as often as its variables have values."""
     bits = _Bits()
     begin = bits.mask(table.begin, {})
-    rules = []
-    for rule in table.rules:
-        if not (setting.issuperset(rule.on) and setting.isdisjoint(rule.off)):
-            continue
-        unless = (*rule.unless, *(fact for check, fact in rule.guards if check in setting))
-        rules += [
-            Ground(rule, tuple(bound.items()), *(bits.mask(facts, bound) for facts in (rule.needs, unless, rule.adds, rule.drops)))
-            for bound in _bindings(rule.over)
-        ]
+    rows = tuple(
+        (Ground(rule, tuple(bound.items()), *(bits.mask(facts, bound) for facts in (rule.needs, rule.unless, rule.adds, rule.drops))),
+         tuple((check, bits.mask([fact], bound)) for check, fact in rule.guards))
+        for rule in table.rules
+        for bound in _bindings(rule.over)
+    )
     bad = tuple(
         Bad(violation, violation.says.format(**bound), bits.mask(violation.facts, bound), bits.mask(violation.unless, bound))
         for violation in table.violations
         for bound in _bindings(violation.over)
     )
     goal = bits.mask((table.goal,), {})
-    return Compiled(table, tuple(bits.numbers), begin, tuple(rules), bad, goal)
+    return Grounded(table, tuple(bits.numbers), begin, rows, bad, goal)
+
+
+def compiled(table: Table, setting: frozenset[str]) -> Compiled:
+    """The table under one setting."""
+    return grounded(table).under(setting)
+
+
+def _union(masks: Iterable[int]) -> int:
+    found = 0
+    for mask in masks:
+        found |= mask
+    return found
 
 
 def _bindings(over: Over) -> Iterator[dict[str, str]]:

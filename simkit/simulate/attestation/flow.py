@@ -15,7 +15,7 @@ from simkit.attest.flow.rule import Property, Table
 from simkit.attest.flow.rules import BEGIN, GOAL
 from simkit.attest.flow.switches import BESIDE, CHECKS, NESTED, with_needs
 from simkit.model.sequence import Sequence as Run
-from simkit.simulate.attestation.compile import Compiled, compiled
+from simkit.simulate.attestation.compile import Compiled, grounded
 from simkit.simulate.attestation.replay import Replayed, replay
 from simkit.simulate.attestation.search import Explored, explore, sequence
 
@@ -99,6 +99,7 @@ class Flow:
     def __init__(self, setting: Setting | None = None) -> None:
         """All checks on and no feature, unless said otherwise."""
         self.setting = setting or Setting()
+        self._grounded = grounded(FLOW)
         self._compiled: dict[frozenset[str], Compiled] = {}
         self._in_every_order: dict[frozenset[str], Explored] = {}
 
@@ -106,7 +107,7 @@ class Flow:
         """The table under this setting, or with other switches."""
         on = self.setting.on if on is None else on
         if on not in self._compiled:
-            self._compiled[on] = compiled(FLOW, on)
+            self._compiled[on] = self._grounded.under(on)
         return self._compiled[on]
 
     def search(self, *adversaries: Adversary, reduce: bool = True) -> Explored:
