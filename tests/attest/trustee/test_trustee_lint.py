@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from simkit.attest.lint import attestation_bank, resource_bank
 from simkit.attest.lint.case import Base, Level
-from simkit.attest.lint.lint import Outcome, PolicyKind, class_of, guess, lint, status
+from simkit.attest.lint.lint import Lint, Outcome, PolicyKind, class_of, guess, lint, status
 from simkit.attest.rego.engine import Answer, World, evaluate
 from simkit.model.evidence.ear import Tier
 
@@ -29,15 +30,20 @@ def text_of(name: str) -> str:
     return (RESTATED / f"{name}.rego").read_text()
 
 
+@cache
+def linted(name: str) -> Lint:
+    return lint(text_of(name), guess(text_of(name)), source=name, device_class=class_of(name))
+
+
 def found(name: str) -> dict[str, set[str]]:
     """Case ids by level."""
-    result = lint(text_of(name), guess(text_of(name)), source=name, device_class=class_of(name))
+    result = linted(name)
     return {level.value: {finding.case.id for finding in result.findings if finding.case.level is level} for level in Level}
 
 
 def test_the_shipped_resource_policy_releases_whatever_the_status_says() -> None:
     assert found("any_tee") == {"fail": SAYS_NO, "residual": UNPINNED}
-    result = lint(text_of("any_tee"), PolicyKind.RESOURCE, source="default.rego")
+    result = linted("any_tee")
     assert (result.outcome, len(result.findings), result.tried, len(result.good)) == (Outcome.FAIL, 43, 165, 5)
     first = result.findings[0]
     assert (first.case.id, first.world.input["submods"]["cpu0"]["ear.status"], first.made) == ("cpu-contraindicated", "contraindicated", {"allow": True})
@@ -45,7 +51,7 @@ def test_the_shipped_resource_policy_releases_whatever_the_status_says() -> None
 
 def test_a_policy_that_looks_at_every_status_lets_no_other_status_through() -> None:
     assert found("every_status") == {"fail": set(), "residual": UNPINNED | {"plugin-other", "sample-attester"}}
-    assert lint(text_of("every_status"), PolicyKind.RESOURCE, source="affirming.rego").outcome is Outcome.RESIDUAL
+    assert linted("every_status").outcome is Outcome.RESIDUAL
 
 
 def test_what_the_shipped_cpu_policy_affirms() -> None:
@@ -54,7 +60,7 @@ def test_what_the_shipped_cpu_policy_affirms() -> None:
         "residual": {"ve-on", "tpm-alone", "references-absent-trusted", "configuration-unregistered", "rtmr-0-other", "rtmr-3-other", "seam-other",
                      "init-data-other", "init-data-absent"},
     }
-    result = lint(text_of("default_cpu"), PolicyKind.ATTESTATION, source="default_cpu", device_class="cpu")
+    result = linted("default_cpu")
     where = {finding.case.id: finding.bases for finding in result.findings}
     assert where["debug"] == ("az-snp-vtpm", "az-tdx-vtpm"), "bare SNP and TDX guests in debug are not affirmed, Azure's are"
     assert where["migratable"] == ("az-snp-vtpm",)
@@ -75,7 +81,7 @@ def test_what_the_shipped_device_policies_affirm() -> None:
 @pytest.mark.parametrize("name", ORIGINAL)
 def test_each_finding_replays_and_its_base_differs(name: str) -> None:
     """The counterexamples alone are let through, and are not inputs in which nothing is wrong."""
-    result = lint(text_of(name), guess(text_of(name)), source=name, device_class=class_of(name))
+    result = linted(name)
     rule = resource_bank.RULE if result.kind is PolicyKind.RESOURCE else attestation_bank.RULE
     bases = [base.world for base in (*resource_bank.bases(), *attestation_bank.bases())]
     answers = evaluate(text_of(name), rule, [finding.world for finding in result.findings], source=name).each
