@@ -49,6 +49,19 @@ def test_the_network_alone_brings_nothing_about_and_the_flow_completes() -> None
     assert naive(FLOW, ALL_ON.setting.on, set()) == (158, [])
 
 
+def test_undisturbed_every_attester_gives_evidence_and_no_step_can_be_left_out() -> None:
+    run = ALL_ON.undisturbed()
+    assert {step.rule for step in run.steps} == {
+        "unseal", "endorse", "node evidence", "join", "start pod", "auth", "challenge", "session", "measure", "measure switch", "report", "attest", "release",
+        "open", "use",
+    }
+    assert len(run.steps) == 15
+    for index in range(15):
+        again = ALL_ON.replay(replace(run, steps=run.steps[:index] + run.steps[index + 1 :]), [])
+        assert again.refused or "used gpu" not in again.facts
+    assert {step.rule for step in having("tdisp").undisturbed().steps} >= {"TSM session", "lock", "measure locked", "start", "use running"}
+
+
 @pytest.mark.parametrize("adversary", [each for each in ADVERSARIES if each.stops], ids=lambda each: each.name)
 def test_a_row_is_stopped_by_its_check_and_gets_through_without_it(adversary) -> None:
     judged = ALL_ON.judge(adversary)
