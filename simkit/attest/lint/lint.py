@@ -12,7 +12,7 @@ from typing import Any
 from simkit.attest.lint import attestation_bank, resource_bank
 from simkit.attest.lint.case import Base, Case, Level
 from simkit.attest.lint.generation import Generation, candidates, claims_rules, said, understood
-from simkit.attest.rego.engine import Answer, Answers, World, evaluate
+from simkit.attest.rego.engine import Answer, Answers, RefusedPolicy, World, evaluate
 from simkit.model.evidence.ear import Claim, Tier, tier
 
 
@@ -81,7 +81,7 @@ def lint(policy: str, kind: PolicyKind, *, source: str, device_class: str | None
     the newest whose rules the policy has, and of several the newest in which it lets most of the bank's inputs through.
 
     Raises:
-        RefusedPolicy: it does not load, or not end.
+        RefusedPolicy: it does not load, or not end, or fails on every input.
         NoEngine: there is nothing to evaluate it with.
     """
     resource = kind is PolicyKind.RESOURCE
@@ -95,6 +95,8 @@ def lint(policy: str, kind: PolicyKind, *, source: str, device_class: str | None
     tries = [(base, case, world) for case in bank.cases() for base, right in known
              if (world := _said(base, case, right, generation, resource=resource)) is not None]
     answers = ask(policy, kind, [*(world for _, world in known), *(world for _, _, world in tries)], generation, source=source)
+    if all(answer.error and not answer.defined for answer in answers.each):
+        raise RefusedPolicy(f"this can be evaluated on no input at all: {answers.each[0].error}", where=source, remedy="`opa check` shows more")
     good = tuple(base.name for (base, _), answer in zip(known, answers.each, strict=False) if let_through(kind, answer))
     let = [(base, case, world, answer) for (base, case, world), answer in zip(tries, answers.each[len(known):], strict=True) if let_through(kind, answer)]
     findings = _findings(kind, let)

@@ -90,6 +90,8 @@ def _ask(engine: Any, rule: str, value: dict[str, Any]) -> dict[str, Any]:
         if not output.ok():
             return {"error": str(output)[:400]}
         bound = [result.bindings["answer"] for result in output.results if "answer" in result.bindings]
+    except json.JSONDecodeError:
+        return {"error": "the engine has no answer; a rule that needs itself has none"}
     except Exception as error:  # noqa: BLE001 (whatever the engine raises is the policy's answer: none)
         return {"error": (str(error) or type(error).__name__)[:400]}
     return {"value": _small(bound[0])} if bound else {"undefined": True}

@@ -8,6 +8,7 @@ attestation-service/src/ear_token/broker.rs: null for a name that RVPS does not 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def evaluate(policy: str, rule: str, worlds: Iterable[World], *, source: str, li
         "memory_bytes": limits.memory_bytes,
         "cpu_s": limits.cpu_s,
     }
-    return _answers(_run(json.dumps(request).encode(), limits, source), source)
+    return _answers(_run(json.dumps(request).encode(), limits, source), source, policy)
 
 
 def _run(request: bytes, limits: Limits, source: str) -> dict[str, Any]:
@@ -118,15 +119,21 @@ def _why_ended(status: int, limits: Limits) -> str:
     return f"the engine broke off ({'signal' if status < 0 else 'status'} {abs(status)}): the policy is nested too deeply for it, or otherwise beyond it"
 
 
-def _answers(found: dict[str, Any], source: str) -> Answers:
+def _answers(found: dict[str, Any], source: str, policy: str) -> Answers:
     if "refused" in found:
-        raise RefusedPolicy(f"this is not Rego that loads: {_first_error(found['refused'])}", where=source,
-                            remedy="`opa check` shows the place; where it takes the policy, rego-cpp does not know that form: write it more plainly")
+        message, offset = _first_error(found["refused"])
+        where = source if offset is None else f"{source}:{policy.encode('utf-8', 'surrogatepass')[:offset].count(10) + 1}"
+        raise RefusedPolicy(f"this is not Rego that loads: {message}", where=where,
+                            remedy="`opa check` shows more; where it takes the policy, rego-cpp does not know that form: write it more plainly")
     return Answers(found["engine"], tuple(Answer("value" in one, one.get("value"), one.get("error", "")) for one in found["results"]))
 
 
-def _first_error(text: str) -> str:
-    """The first message of rego-cpp's error list (`(errormsg 16:this is unclosed)`)."""
+def _first_error(text: str) -> tuple[str, int | None]:
+    """The first message of rego-cpp's error list, and where it is: `(error 6:p.rego|24|2 (errormsg 16:this is unclosed) ...)`, counted in bytes."""
+    offset = None
+    if started := re.search(r"\(error ([0-9]{1,6}):", text):
+        place = re.match(r"\|([0-9]{1,9})\|", text[started.end() + int(started[1]):])
+        offset = int(place[1]) if place else None
     _, _, rest = text.partition("(errormsg ")
     length, _, message = rest.partition(":")
-    return message[: int(length)] if length.isdecimal() else " ".join(text.split())[:200]
+    return (message[: int(length)] if length.isdecimal() else " ".join(text.split())[:200]), offset

@@ -50,12 +50,18 @@ def read_policy(data: bytes, *, source: str) -> str:
     """A policy's text.
 
     Raises:
-        MalformedDocument: it is not UTF-8, which Trustee asks of it (deps/policy-engine/src/lib.rs `get_policy`).
+        MalformedDocument: it is not UTF-8, which Trustee asks of it (deps/policy-engine/src/lib.rs `get_policy`), or has what is no text.
     """
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedDocument(f"byte {error.start} is not UTF-8, and a policy is text", where=source, remedy="give the .rego file itself") from None
+    if (end := text.find("\0")) >= 0:
+        raise MalformedDocument("a zero character, behind which one engine reads on and another does not", where=f"{source}:{text.count(chr(10), 0, end) + 1}",
+                                remedy="take it out")
+    if text.startswith("\ufeff"):
+        raise MalformedDocument("a byte order mark, which is no Rego", where=f"{source}:1", remedy="save it as UTF-8 without one")
+    return text
 
 
 def read_claims(data: bytes, *, source: str) -> dict[str, Any]:

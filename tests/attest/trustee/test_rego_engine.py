@@ -49,6 +49,16 @@ def test_worlds_do_not_leak_into_each_other() -> None:
     assert [answer.value for answer in answers] == [number if number % 2 == 0 else number % 2 for number in range(40)]
 
 
+@pytest.mark.parametrize(("body", "line"), [("allow if {\n  input.a === 3\n}", 4), ('# é é é\n\nallow := "', 5), ("allow := true }", 3)])
+def test_what_does_not_load_is_shown_by_its_line(body: str, line: int) -> None:
+    with pytest.raises(RefusedPolicy, match=rf"^p\.rego:{line}: this is not Rego that loads"):
+        ask(HEAD + body)
+
+
+def test_a_rule_that_needs_itself_has_no_answer() -> None:
+    assert "needs itself" in ask(HEAD + "allow if other(1)\nother(x) if allow").error
+
+
 @pytest.mark.parametrize(("body", "why"), [
     ("allow if count([x | some x in numbers.range(1, 100000000)]) > 3", "more than 128 MiB"),
     ("allow := " + "[" * 20000 + "]" * 20000, "broke off"),
