@@ -21,11 +21,27 @@ Ladder = Sequence["Change"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing changed in a workload. `cost`: devices, steps of nearness, cores or GiB given up."""
+    """One thing changed in a workload. `cost`: devices, steps of nearness, cores or GiB given up.
+
+    `gone` is the request that is not there any more, by guest (or `KEPT`) and number: those after it are counted anew.
+    """
 
     text: str
     cost: int
     workload: Workload
+    gone: tuple[str, int] | None = None
+
+    def still(self, label: Label) -> Label | None:
+        """What a label of the workload before is called now; None where it went with its request."""
+        if self.gone is None:
+            return label
+        name, number = self.gone
+        if name == KEPT and label.guest.startswith(KEPT):
+            at = int(label.guest.removeprefix(KEPT))
+            return replace(label, guest=f"{KEPT}{at - (at > number)}") if at != number else None
+        if label.guest == name and label.what in (What.COUNT, What.PEERS, What.NEAR):
+            return replace(label, request=label.request - (label.request > number)) if label.request != number else None
+        return label
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +148,7 @@ def _less_kept(workload: Workload, number: int, what: What) -> Iterator[Change]:
         rest = (replace(request, count=count, pinned=request.pinned[:count]),) if count else ()
         changed = replace(workload, keep_free=(*kept[:number], *rest, *kept[number + 1 :]))
         told = describe(request, count) if count else f"no {noun(request.kind, 2)}"
-        yield Change(f"{told} kept free in place of {request.count}", request.count - count, changed)
+        yield Change(f"{told} kept free in place of {request.count}", request.count - count, changed, None if rest else (KEPT, number))
 
 
 def without(workload: Workload, names: tuple[str, ...]) -> Change | None:
@@ -162,7 +178,7 @@ def _fewer(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Chan
             f"{guest.name} with {describe(request, count)} in place of {request.count}", request.count - count, _request(workload, guest, index, fewer)
         )
     if len(guest.devices) > 1 and not paired:
-        yield Change(f"{guest.name} without its {describe(request)}", request.count, _request(workload, guest, index))
+        yield Change(f"{guest.name} without its {describe(request)}", request.count, _request(workload, guest, index), (guest.name, index))
 
 
 def _fewest(guest: GuestRequest, index: int) -> int:
@@ -188,6 +204,13 @@ def _fewer_pairs(workload: Workload, guest: GuestRequest, index: int) -> Iterato
         if along:
             text = f"{guest.name} with {listed([describe(request, count), *along])} in place of {request.count}"
             yield Change(text, lost, _guest(workload, replace(guest, devices=changed)))
+    rest = sum(other.count for at, other in enumerate(guest.devices) if at != index and other.kind is Kind.GPU)
+    if rest:
+        fewer = [replace(other, count=min(other.count, rest), pinned=other.pinned[:rest]) if other.near is not None else other for other in guest.devices]
+        along = [describe(new) for new, old in zip(fewer, guest.devices, strict=True) if new != old]
+        lost = request.count + sum(old.count - new.count for new, old in zip(fewer, guest.devices, strict=True))
+        text = f"{guest.name} without its {describe(request)}{f', with {listed(along)}' if along else ''}"
+        yield Change(text, lost, _guest(workload, replace(guest, devices=(*fewer[:index], *fewer[index + 1 :]))), (guest.name, index))
 
 
 def _other_share(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:
@@ -199,6 +222,10 @@ def _other_share(workload: Workload, guest: GuestRequest, index: int) -> Iterato
     if request.share is Share.VF:
         text = f"{guest.name} with {describe(replace(request, share=Share.PF))} as a whole in place of virtual functions"
         yield Change(text, request.count + 1, _request(workload, guest, index, replace(request, share=Share.PF)))
+    if request.profile is not None:
+        whole = replace(request, share=Share.PF, profile=None)
+        text = f"{guest.name} with {describe(whole)} as a whole in place of {describe(request)}"
+        yield Change(text, request.count + 1, _request(workload, guest, index, whole))
 
 
 def _any_model(workload: Workload, guest: GuestRequest, index: int) -> Iterator[Change]:

@@ -15,11 +15,14 @@ from simkit.solve.changes import Change, Ladder, ladders, without
 from simkit.solve.core import feasible, minimal_core
 from simkit.solve.cpsat import OutOfTime
 from simkit.solve.facts import Facts
-from simkit.solve.labels import KEPT, Label
+from simkit.solve.labels import KEPT, Label, listed
 from simkit.solve.problem import Problem, build
 
 _MOST_TOGETHER = 3
 """How many changes are tried together where no single one helps."""
+
+_LONGEST = 8
+"""How many changes are made one after the other where no few of them help: it is as many contradictions that a workload may have."""
 
 _BUDGET = 20_000
 """Work that looking for changes may cost: each question counts its candidates, and its guests on NUMA nodes. A count, so that it is the same everywhere."""
@@ -31,13 +34,13 @@ _QUESTION = 2.0
 def relaxations(workload: Workload, facts: Facts, core: Sequence[Label], *, seed: int = 0) -> tuple[Relaxation, ...]:
     """Changes of what the core names, least cost first, the smallest of each kind; several together only where no single one helps.
 
-    Where none of these helps, or looking for them would take too long, the guests to leave out, one after the other.
+    Where none of these helps, or looking for them would take too long: change after change until there is no contradiction, and the guests to leave out.
     """
     search = _Search(facts, seed)
     for change in search.changes(workload, core, _MOST_TOGETHER):
         search.found.setdefault(change.text, change)
-    if not search.found and (last := search.stripped(workload)) is not None:
-        search.found[last.text] = last
+    if not search.found:
+        search.found = {last.text: last for last in (search.chained(workload, core), search.stripped(workload)) if last is not None}
     return tuple(Relaxation(change.text, change.cost) for change in sorted(search.found.values(), key=lambda change: change.cost))
 
 
@@ -62,10 +65,10 @@ class _Search:
         problem = build(workload, self.facts.host, known=self.facts)
         return self._feasible(problem, problem.labels())
 
-    def mends(self, workload: Workload, core: Sequence[Label]) -> bool:
-        """Whether what the core asks for is feasible, all else aside."""
-        problem = build(workload, self.facts.host, known=self.facts)
-        among = set(core)
+    def mends(self, change: Change, core: Sequence[Label]) -> bool:
+        """Whether what is left of the core is feasible, all else aside."""
+        problem = build(change.workload, self.facts.host, known=self.facts)
+        among = {change.still(label) for label in core}
         return self._feasible(problem, [label for label in problem.labels() if label in among])
 
     def _feasible(self, problem: Problem, active: Sequence[Label]) -> bool:
@@ -77,7 +80,7 @@ class _Search:
     def _changes(self, workload: Workload, core: Sequence[Label], most: int) -> Iterator[Change]:
         helped = False
         for ladder in (ladder for label in core for ladder in ladders(workload, label)):
-            change = self._first(ladder, self.holds)
+            change = self._first(ladder, lambda changed: self.holds(changed.workload))
             if change is not None:
                 helped = True
                 yield change
@@ -112,11 +115,37 @@ class _Search:
             if then is not None:
                 yield Change(f"{first.text}, and {then.text}", first.cost + then.cost, then.workload)
 
+    def chained(self, workload: Workload, core: Sequence[Label]) -> Change | None:
+        """The cheapest change that ends a contradiction, then the one that ends the next.
+
+        None where some contradiction has none, where there are too many, or where it is but leaving guests out (see `stripped`).
+        """
+        self.left = _BUDGET
+        asked = {*workload.guests, *workload.keep_free}
+        made: list[Change] = []
+        with suppress(_Spent):
+            while len(made) < _LONGEST and (best := self._mending(workload, core)) is not None:
+                made.append(best)
+                workload = best.workload
+                if self.holds(workload):
+                    told = Change(listed([change.text for change in made]), sum(change.cost for change in made), workload)
+                    return None if asked.issuperset((*workload.guests, *workload.keep_free)) else told
+                problem = build(workload, self.facts.host, known=self.facts)
+                core, _ = minimal_core(problem, problem.labels(), seed=self.seed)
+        return None
+
+    def _mending(self, workload: Workload, core: Sequence[Label]) -> Change | None:
+        ways = [self._first(ladder, lambda changed: self.mends(changed, core)) for label in core for ladder in ladders(workload, label)]
+        left_out = (without(workload, (label.guest,)) for label in core if label.guest and not label.guest.startswith(KEPT))
+        helps = [change for change in ways if change is not None] or [change for change in left_out if change is not None]
+        return min(helps, key=lambda change: change.cost, default=None)
+
     def stripped(self, workload: Workload) -> Change | None:
         """Without the last guest of a contradiction, then of the next, until there is none; then with those of them that fit after all.
 
         So none of those left out could stay. None where nobody would remain, or that could not be decided.
         """
+        self.left = _BUDGET
         dropped: list[str] = []
         left: Workload | None = workload
         while left is not None:
@@ -146,20 +175,20 @@ class _Search:
         return without(workload, tuple(order))
 
 
-    def _first(self, ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
+    def _first(self, ladder: Ladder, good: Callable[[Change], bool]) -> Change | None:
         """The first change that is good. What gives up more is not harder to serve, save where partitions have four GPUs and not three."""
         if isinstance(ladder, tuple) and partitions_of(self.facts.host):
-            return next((change for change in ladder if good(change.workload)), None)
+            return next((change for change in ladder if good(change)), None)
         return _by_halving(ladder, good)
 
 
-def _by_halving(ladder: Ladder, good: Callable[[Workload], bool]) -> Change | None:
-    if not ladder or not good(ladder[-1].workload):
+def _by_halving(ladder: Ladder, good: Callable[[Change], bool]) -> Change | None:
+    if not ladder or not good(ladder[-1]):
         return None
     low, high = 0, len(ladder) - 1
     while low < high:
         middle = (low + high) // 2
-        if good(ladder[middle].workload):
+        if good(ladder[middle]):
             high = middle
         else:
             low = middle + 1

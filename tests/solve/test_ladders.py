@@ -33,6 +33,31 @@ def test_every_number_at_its_highest() -> None:
     assert offered == ["a with 8 GPUs in place of 4096, and a with 384 CPUs in place of 65535, and a with 2304 GiB of memory in place of 10239998976 GiB"]
 
 
+def test_a_request_that_goes_does_not_pass_its_number_on() -> None:
+    """Its successors are counted anew: nine GPUs are not taken for the USB controller that is left out."""
+    offered = refused("hgx-h100", "{a: {cpus: 65535, devices: [{kind: usb}, {kind: gpu, count: 9}]}}")
+    assert "a without its 1 USB controller, and a with 8 GPUs in place of 9, and a with 384 CPUs in place of 65535" in offered
+    offered = refused("hgx-h100", "{a: {cpus: 65535}}", "keep_free: [{kind: usb}, {kind: gpu, count: 9}]")
+    assert "no USB controllers kept free in place of 1, and 8 GPUs kept free in place of 9, and a with 384 CPUs in place of 65535" in offered
+
+
+def test_many_contradictions_are_ended_one_after_the_other() -> None:
+    devices = "[{kind: usb}, {kind: gpu, count: 9}, {kind: nvme, count: 99}]"
+    assert refused("hgx-h100", f"{{a: {{cpus: 65535, memory: 9999 TiB, tee: tdx, devices: {devices}}}}}") == [
+        "a without its 1 USB controller, a with 4 NVMe disks in place of 99, a with 8 GPUs in place of 9, a without tdx, so not confidential, "
+        "a with 384 CPUs in place of 65535 and a with 2304 GiB of memory in place of 10238976 GiB"]
+
+
+def test_a_gpu_that_goes_takes_what_was_to_be_near_it_along() -> None:
+    offered = refused("hgx-h100", "{a: {devices: [{kind: gpu, count: 8}, {kind: gpu}, {kind: nic, count: 9, near: SYS}]}}")
+    assert "a without its 1 GPU, with 8 NICs" in offered
+    assert refused("split-roots", "{a: {devices: [{kind: gpu, count: 4}, {kind: gpu, share: vgpu, profile: L40S-12Q}, {kind: nic, near: SYS}]}}")[0] == "a with 3 GPUs in place of 4"
+
+
+def test_whole_devices_are_offered_for_parts() -> None:
+    assert "a with 1 GPU as a whole in place of 1 MIG instance 1g.10gb of GPUs" in refused("split-roots", "{a: {devices: [{kind: gpu, share: mig, profile: 1g.10gb}]}}")
+
+
 @pytest.mark.parametrize("topology", ["flatten", "replicate"])
 def test_companions_may_go_on_a_bridge_or_stay_out(topology: str) -> None:
     offered = refused("rtx-pro-8", f"{{a: {{topology: {topology}, companions: port, devices: [{{kind: gpu, count: 5}}]}}}}")
