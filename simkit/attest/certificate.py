@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from simkit.attest.carried import kept
 from simkit.attest.chain import chain_check, path, revocation_check, root_check, validity_check
 from simkit.model.evidence.appraisal import Device
 from simkit.model.evidence.certificate import Certificate
@@ -25,6 +27,8 @@ def checks(certificate: Certificate, given: Given, policy: AppraisalPolicy) -> I
     tried = [(path(certificate, given.certificates, given, vendor), vendor) for vendor in Vendor]
     found, vendor = max(tried, key=lambda each: (each[0].anchor is not None, not each[0].gap, len(each[0].certificates),
                                                  certificate.algorithm in each[1].algorithms))
+    if found.anchor is not None:  # a copy of the root itself ends the path at once, and must then be a true one
+        found = replace(found, gap=kept(replace(found, certificates=found.certificates[1:]), (certificate,), "the file").gap)
     yield chain_check(found, given=bool(given.certificates))
     yield root_check(found, given, vendor)
     yield validity_check(found, given.at)

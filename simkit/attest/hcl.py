@@ -14,6 +14,7 @@ from hashlib import sha256
 from simkit.attest import snp, tdx
 from simkit.attest.measurements import measurements_check
 from simkit.attest.signature import verifies
+from simkit.attest.tdx import report
 from simkit.model.evidence.appraisal import Device
 from simkit.model.evidence.certificate import Algorithm
 from simkit.model.evidence.check import Check, CheckId, decide, fail, skipped
@@ -21,6 +22,7 @@ from simkit.model.evidence.given import Given
 from simkit.model.evidence.hcl import HclEvidence, TpmQuote
 from simkit.model.evidence.policy import AppraisalPolicy
 from simkit.model.evidence.snp import SnpEvidence
+from simkit.model.evidence.tdx import TdBody
 
 UNBOUND = b"challenge"
 """What the library's examples put into extraData: bound to no session (kinvolk/azure-cvm-tooling@e4e4407)."""
@@ -100,11 +102,20 @@ def _runtime_data(evidence: HclEvidence, bound: bytes, quoted: Quoted) -> Check:
         return fail(CheckId.RUNTIME_DATA, f"the report data begin {bound[:32].hex()[:16]}…, and the runtime data hash to {digest.hex()[:16]}…")
     if quoted.quote is not None and quoted.fault:
         return fail(CheckId.RUNTIME_DATA, quoted.fault)
+    if other := "; ".join(_of_another_td(evidence)):
+        return fail(CheckId.RUNTIME_DATA, f"the HCL report is not the one that was quoted: {other}")
     said = f"SHA-256 of the runtime data is report_data[0:32] ({digest.hex()[:16]}…)"
     if quoted.quote is None:
         return decide(CheckId.RUNTIME_DATA, holds=True, yes=f"{said}; no TPM quote came with it, so nothing is said of PCRs", no="")
     values = f" and {len(quoted.quote.pcrs)} PCR values are what it is over" if quoted.quote.pcrs else ", without PCR values"
     return decide(CheckId.RUNTIME_DATA, holds=True, yes=f"{said}; its HCLAkPub signed the TPM quote{values}", no="")
+
+
+def _of_another_td(evidence: HclEvidence) -> Iterator[str]:
+    """The TDREPORT in the wrapping is what the host was given to have it quoted (kinvolk/azure-cvm-tooling@e4e4407:az-tdx-vtpm/src/imds.rs)."""
+    if evidence.td_report is not None and not isinstance(evidence.inner, SnpEvidence) and isinstance(evidence.inner.body, TdBody):
+        yield from report.faults(evidence.td_report)
+        yield from report.unlike(evidence.td_report, evidence.inner.body)
 
 
 def _nonce(evidence: HclEvidence, quoted: Quoted, given: Given) -> Check:

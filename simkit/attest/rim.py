@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from simkit.attest.carried import kept
 from simkit.attest.chain import Path, chain_check, path, revocation_check, root_check, validity_check
 from simkit.attest.nvidia.leaf import candidates
 from simkit.attest.signature import der_of, verifies
@@ -81,4 +82,4 @@ def _leaf(rim: Rim) -> Certificate:
 
 
 def _path(rim: Rim, given: Given) -> Path:
-    return path(_leaf(rim), (*rim.certificates, *given.certificates), given, Vendor.NVIDIA_RIM)
+    return kept(path(_leaf(rim), (*rim.certificates, *given.certificates), given, Vendor.NVIDIA_RIM), rim.certificates, "the manifest")

@@ -199,10 +199,11 @@ def rim(*arguments, **options):
     return read_rim(rim_xml(*arguments, **options), source="made")
 
 
-def appraised(*devices: Made, nonce: bytes | None = None, rims=(), policy: AppraisalPolicy | None = None, at: datetime = AT, anchors=ANCHORS, entries=None):
+def appraised(*devices: Made, nonce: bytes | None = None, rims=(), policy: AppraisalPolicy | None = None, at: datetime = AT, anchors=ANCHORS, entries=None,
+              beside=()):
     """The appraisal of devices as their JSON is read, with what is given."""
     statements, notes = read(entries or [each.entry() for each in devices], source="made")
-    return appraise(Evidence("made", statements, notes), Given(at, anchors, rims=tuple(rims), nonce=nonce), policy or AppraisalPolicy())
+    return appraise(Evidence("made", statements, notes), Given(at, anchors, tuple(read_certificate(each, source="beside") for each in beside), rims=tuple(rims), nonce=nonce), policy or AppraisalPolicy())
 
 
 def outcome(appraisal, device: int | None = 0) -> dict[str, tuple[str, str]]:

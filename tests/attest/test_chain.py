@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simkit.attest import certificate
 from simkit.attest.chain import LONGEST, checks, path
 from simkit.model.evidence.given import Anchor, Given, Vendor
+from simkit.model.evidence.policy import AppraisalPolicy
 
 ROOT = issue("root", key(1), "root", key(1))
 MIDDLE = issue("middle", key(2), "root", key(1))
@@ -114,3 +116,12 @@ def test_any_flip_in_what_is_signed_breaks_the_chain(place, flip) -> None:
     signed = bytearray(LEAF.signed)
     signed[place] ^= flip
     assert appraised(leaf=replace(LEAF, signed=bytes(signed)))["chain"][0] == "fail"
+
+
+def test_a_copy_of_a_root_must_be_a_true_one() -> None:
+    """Handed in as evidence: its key and name are the pinned root's, so the path ends at once, whatever else it says."""
+    given_ = Given(AT, (Anchor(ROOT, INTEL, "test"),))
+    again = issue("root", key(1), "root", key(1), days=1000)
+    for copy, status in ((ROOT, "ok"), (again, "ok"), (replace(again, der=b"other", signed=again.signed[:-1] + b"x"), "fail"), (issue("root", key(1), "root", key(9)), "fail")):
+        found = {check.id.value: check for check in certificate.checks(copy, given_, AppraisalPolicy())}
+        assert (found["chain"].status.value, found["root"].status.value) == (status, "ok")

@@ -51,6 +51,38 @@ def test_not_base64() -> None:
         unbase64("a!b", source="x")
 
 
+@pytest.mark.parametrize("text", ["QUJ=", "QUJD\nRR", "QR=="])
+def test_base64_has_one_writing(text) -> None:
+    with pytest.raises(MalformedEvidence, match="bits set that stand for nothing"):
+        unbase64(text, source="x")
+    assert unbase64("QUI=", source="x") == unbase64("QUI", source="x") == b"AB"
+
+
+def _two() -> str:
+    return "".join(f"# certificate {number}\n-----BEGIN CERTIFICATE-----\n{base64.encodebytes(each.der).decode()}-----END CERTIFICATE-----\n" for number, each in enumerate(
+        (issue("leaf", key(3), "root", key(1)), issue("root", key(1), "root", key(1)))))
+
+
+@pytest.mark.parametrize(("before", "after", "number"), [
+    ("-----BEGIN", "----_BEGIN", 1), ("BEGIN", "BEGIM", 1), ("CERTIFICATE", "CERTIFICATF", 1), ("\nMII", "\nM[I", 1), ("-----END", "----_END", 1), ("-----\n#", "----_\n#", 1),
+    ("-----END CERTIFICATE-----\n# certificate 1", "# certificate 1", 1), ("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n", 1),
+])
+def test_a_block_of_pem_is_never_left_out_in_silence(before, after, number) -> None:
+    text = _two()
+    assert [each.subject for each in read_certificates(text.encode(), source="x")] == ["CN=leaf", "CN=root"]
+    assert before in text
+    for reader in (read_evidence, read_support):
+        with pytest.raises(InputError, match=rf"PEM block {number} is broken"):
+            reader(text.replace(before, after, 1).encode(), source="x")
+
+
+def test_pem_in_the_middle_of_other_text_is_no_certificate() -> None:
+    """JSON whose first brace was lost holds certificates too."""
+    for reader in (read_evidence, read_support):
+        with pytest.raises(UnreadableSource):
+            reader(b"z" + json.dumps({"vcek": _two().partition("\n")[2]})[1:].encode(), source="x")
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_readers(data) -> None:
     for read in (read_evidence, read_support):

@@ -284,15 +284,11 @@ def test_flipped_bytes_are_rejected(corpus: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*WHOLE, SDK + "evidence/hopper_evidence_cert_hold.json", SDK + "evidence_hopper_590_12.json", BOARD + "gpu_evidence.json",
-                                  BOARD + "switch_evidence.json"])
-def test_every_flipped_byte_is_rejected(corpus: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "size"), [(WHOLE[0], 4274), (WHOLE[1], 2168), (SDK + "evidence/hopper_evidence_cert_hold.json", 4117), (SDK + "evidence_hopper_590_12.json", 4274),
+                                            (BOARD + "gpu_evidence.json", 4274), (BOARD + "switch_evidence.json", 2172)])
+def test_every_flipped_byte_is_rejected(corpus: Path, name: str, size: int) -> None:
     tried, rejected = _flips(corpus, name, 1)
-    assert (tried > 2000, tried - rejected) == (True, UNSIGNED)
-
-
-ROOT_COPY = range(24850, 25620)
-"""Where the manifest below carries its own copy of the root's certificate: it may change, as the pinned one counts and not what a message brings along."""
+    assert (tried, tried - rejected) == (size, UNSIGNED)
 
 
 def _rim_flips(corpus: Path, step: int) -> tuple[int, list[int]]:
@@ -318,25 +314,23 @@ def _rim_flips(corpus: Path, step: int) -> tuple[int, list[int]]:
 
 def test_flipped_bytes_of_a_manifest_are_rejected(corpus: Path) -> None:
     tried, passed = _rim_flips(corpus, 41)
-    assert (tried, len(passed)) == (627, 9)
-    assert all(at in ROOT_COPY for at in passed)
+    assert (tried, passed) == (627, [])
 
 
 @pytest.mark.slow
 def test_every_flipped_byte_of_a_manifest_is_rejected(corpus: Path) -> None:
     tried, passed = _rim_flips(corpus, 1)
-    assert (tried, len(passed)) == (25698, 294)
-    assert all(at in ROOT_COPY for at in passed)
+    assert (tried, passed) == (25698, [])
 
 
 def _certificate_flips(corpus: Path, step: int) -> tuple[int, int]:
-    """Flip a bit of every `step`th byte of each certificate below the root of a device's chain."""
+    """Flip a bit of every `step`th byte of each certificate of a device's chain, the copy of the root among them."""
     found = open_evidence([str(corpus / "attestation" / "nvidia" / SDK / "evidence/hopper_evidence.json")])
     (evidence,) = found.statements
     anchors, _ = shipped()
     given = Given(datetime(2026, 1, 1, tzinfo=UTC), anchors)
     tried = rejected = 0
-    for number, each in enumerate(evidence.certificates[:-1]):
+    for number, each in enumerate(evidence.certificates):
         for at in range(0, len(each.der), step):
             tried += 1
             try:
@@ -351,10 +345,9 @@ def _certificate_flips(corpus: Path, step: int) -> tuple[int, int]:
 
 
 def test_flipped_bytes_of_certificates_are_rejected(corpus: Path) -> None:
-    assert _certificate_flips(corpus, 17) == (169, 169)
+    assert _certificate_flips(corpus, 17) == (200, 200)
 
 
 @pytest.mark.slow
 def test_every_flipped_byte_of_a_certificate_is_rejected(corpus: Path) -> None:
-    tried, rejected = _certificate_flips(corpus, 1)
-    assert (tried > 2700, tried - rejected) == (True, 0)
+    assert _certificate_flips(corpus, 1) == (3360, 3360)

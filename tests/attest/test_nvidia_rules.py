@@ -86,6 +86,26 @@ def test_certificates_in_any_order_and_among_others() -> None:
         assert because(found) == set(), [check.why for check in found.because]
 
 
+def test_a_certificate_that_nobody_signed_who_is_there() -> None:
+    """It would change nothing, but was not sent so: a copy of the root that is none, a leaf without its issuers."""
+    *below, root = GPU.chain()
+    for stray in (root[:-1] + bytes([root[-1] ^ 1]), Made(pdi=b"stranger").chain()[0]):
+        found = appraised(entries=[GPU.entry(certificate=pem([*below, stray]))])
+        assert because(found) == {"chain"}
+        assert "that nobody signed who is there" in outcome(found)["chain"][1]
+        assert outcome(found)["root"][0] == "ok"
+
+
+def test_a_leaf_that_lies_beside_its_chain() -> None:
+    """The evidence has all but the leaf; that is among the certificates given."""
+    leaf, *above = GPU.chain()
+    found = appraised(entries=[GPU.entry(certificate=pem(above))])
+    assert {"signature", "chain"} <= because(found)
+    found = appraised(entries=[GPU.entry(certificate=pem(above))], beside=[leaf])
+    assert because(found) == set()
+    assert found.devices[0].id == GPU.pdi.hex()
+
+
 def test_a_chain_of_another_authority() -> None:
     chain = [GPU.chain()[0], certificate("GH100 A01 BROM", key(11), "device root", key(90), ca=True, serial="41" + GPU.pdi.hex().upper()),
              certificate("device root", key(90), "device root", key(90), ca=True)]

@@ -1,5 +1,6 @@
 """Every SEV-SNP row of the corpus's MANIFEST, with its verdict and the checks that make it, at pinned times."""
 
+import base64
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -120,6 +121,27 @@ def test_the_second_version_of_azures_td_evidence_differs_by_its_number(corpus: 
     assert open_evidence([str(piece)]).statements[0].generation == 2
     found = {check.id.value: check for check in appraised(corpus, str(piece), report_data=b"challenge").checks}
     assert found["report_data"].why.startswith("the user data of the runtime data are 00000000")
+
+
+def test_azures_td_report_is_the_one_that_was_quoted(corpus: Path, tmp_path: Path) -> None:
+    """Of its 1,024 bytes all but the MAC and the CPU's SVN, which only the platform can check, have a digest there or a twin in the quote."""
+    value = json.loads((corpus / "attestation" / TDX / "evidence-v0.json").read_text())
+    through, piece = [], tmp_path / "changed.json"
+    for at in (*range(0, 1024, 7), *range(16, 32), *range(224, 256)):
+        changed = list(value["hcl_report"])
+        changed[0x20 + at] ^= 1 << at % 8
+        piece.write_text(json.dumps(value | {"hcl_report": changed}))
+        found = appraised(corpus, str(piece))
+        assert {check.id.value for check in found.because} <= {"runtime_data"}
+        through += [at] if found.verdict.value == "residual" else []
+    assert set(through) == {*range(16, 32), *range(224, 256)}
+    other = json.loads((corpus / "attestation" / TDX / "evidence-v1.json").read_text()) | {"td_quote": _base64((corpus / "attestation/tdx/dcap-qvl/tdx_quote").read_bytes())}
+    piece.write_text(json.dumps(other))
+    assert [check.id.value for check in appraised(corpus, str(piece)).because] == ["runtime_data"]
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def test_what_was_not_compared_is_skipped_with_its_reason(corpus: Path) -> None:

@@ -1,6 +1,6 @@
 """Every byte matters: bits of the corpus's valid pieces are flipped, one at a time, and each flip is refused, by the check whose bytes they are.
 
-Everyday: one bit of every seventh byte. Marked slow: every bit of every byte, 78,864 of them.
+Everyday: one bit of every seventh byte. Marked slow: every bit of every byte of the reports, of Azure's forms two bits of each: 41,028 flips.
 """
 
 import json
@@ -26,7 +26,7 @@ REPORTS = {"snp/trustee/test-report.bin": "snp/trustee/test-vcek.der", "snp/go-s
            "snp/trustee/test-vlek-report.bin": "snp/trustee/test-vlek.der"}
 AZURE = "snp/azure-vtpm"
 EVERYDAY = (7, (3,))
-WHOLE = (1, tuple(range(8)))
+WHOLE, TWO = (1, tuple(range(8))), (1, (1, 6))
 
 
 def given(*support: Path) -> Given:
@@ -133,12 +133,12 @@ def test_every_bit_of_reports(corpus: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_bit_of_azures_report_and_quote(corpus: Path) -> None:
-    found = flip_azure(corpus, WHOLE)
-    assert found["report"] == 2600 * 8
-    assert found["quote"] + found["quote refused"] == 1170 * 8
+def test_every_byte_of_azures_report_and_quote(corpus: Path) -> None:
+    found = flip_azure(corpus, TWO)
+    assert found["report"] == 2600 * 2
+    assert found["quote"] + found["quote refused"] == 1170 * 2
 
 
 @pytest.mark.slow
-def test_every_bit_of_azures_json(corpus: Path) -> None:
-    assert flip_json(corpus, WHOLE) == {"message": 161 * 8, "signature": 256 * 8, "pcrs": 768 * 8, "vcek": 1351 * 8}
+def test_every_byte_of_azures_json(corpus: Path) -> None:
+    assert flip_json(corpus, TWO) == {"message": 161 * 2, "signature": 256 * 2, "pcrs": 768 * 2, "vcek": 1351 * 2}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from simkit.attest.carried import kept
 from simkit.attest.chain import chain_check, path, revocation_check, root_check, validity_check
 from simkit.attest.nvidia.attributes import attributes_check, debug_checks, hwid_checks
 from simkit.attest.nvidia.device import device
@@ -61,6 +62,7 @@ def _trust(evidence: NvidiaEvidence, leaf: Certificate | None, given: Given) -> 
     else:
         yield fail(CheckId.SIGNATURE, f"not made over these {size} bytes by the key of {leaf.subject} (serial {leaf.serial:x})")
     found = path(leaf, (*evidence.certificates, *given.certificates), given, Vendor.NVIDIA_DEVICE)
+    found = kept(found, evidence.certificates, "the evidence")
     if leaf.ca:
         yield fail(CheckId.CHAIN, f"the leaf is missing: {leaf.subject} is an authority and signs no reports", given=bool(given.certificates))
     else:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from simkit.attest import chain
+from simkit.attest.carried import kept
 from simkit.attest.chain import Path
-from simkit.attest.signature import verifies
 from simkit.attest.tdx.quoted import vouched_for
 from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.check import Check, CheckId, CheckStatus, skipped
@@ -32,7 +32,7 @@ def pck_certificate(quote: Quote, given: Given) -> Certificate | None:
 def pck_path(quote: Quote, pck: Certificate, given: Given) -> Path:
     """The chain of the PCK; its gap also says where a role is wrong, or where the quote carries a certificate that nobody vouches for."""
     found = chain.path(pck, (*quote.certificates, *given.certificates), given, Vendor.INTEL)
-    return found if found.gap else replace(found, gap=_role_fault(found) or _loose(quote.certificates, found))
+    return kept(found if found.gap else replace(found, gap=_role_fault(found)), quote.certificates, "the quote")
 
 
 def checks(found: Path | None, given: Given) -> Iterator[Check]:
@@ -65,15 +65,4 @@ def _role_fault(found: Path) -> str:
         return f"{leaf.subject} is no PCK certificate: it has no SGX extension or another name than {PCK}"
     if len(above) != 2 or not any(is_named(above[0], name) for name in PCK_CAS):
         return f"a PCK certificate is issued by {' or '.join(PCK_CAS)} below the root, and this one is not"
-    return ""
-
-
-def _loose(carried: Sequence[Certificate], found: Path) -> str:
-    """A certificate beside the path that nobody of the path signed: a second copy of the root must at least be a copy."""
-    known = (*found.certificates, *((found.anchor.certificate,) if found.anchor else ()))
-    for each in carried:
-        signed = (each.algorithm in Vendor.INTEL.algorithms and verifies(each.algorithm, issuer.public_key, each.signature, each.signed)
-                  for issuer in known if issuer.subject_name == each.issuer_name)
-        if each not in known and not any(signed):
-            return f"the quote carries a certificate of {each.subject} that nobody of its chain signed"
     return ""

@@ -24,19 +24,36 @@ if TYPE_CHECKING:
 MOST = 64
 """More certificates than any evidence carries."""
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s\\n]*?)-----END \1-----")
+_BEGINS = re.compile(rb"(?:\A|[\r\n])[ \t]*-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_MARK = re.compile(rb"-----(?:BEGIN|END)")
 
 
 def pem_blocks(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Label and DER of each block of a PEM text (RFC 7468); base64 that is none raises ValueError."""
+    """Label and DER of each block of a PEM text (RFC 7468), which may have other text between blocks, but no half of a block.
+
+    Raises:
+        ValueError: a block without its other half, or with base64 that is none or has two writings.
+    """
     import base64
     import binascii
 
-    for found in _PEM.finditer(data):
-        body = b"".join(found[2].replace(b"\\n", b"").split())
+    past = number = 0
+    for number, found in enumerate(_PEM.finditer(data), 1):
+        _whole(data[past : found.start()], number)
+        past, body = found.end(), b"".join(found[2].replace(b"\\n", b"").split())
         try:
-            yield found[1].decode(), base64.b64decode(body, validate=True)
+            der = base64.b64decode(body, validate=True)
         except binascii.Error as error:
-            raise ValueError(f"a PEM block that is not base64: {error}") from None
+            raise ValueError(f"PEM block {number} is not base64: {error}") from None
+        if base64.b64encode(der) != body:
+            raise ValueError(f"PEM block {number} is base64 that is not canonical: bits that stand for nothing are set (RFC 4648 §3.5)")
+        yield found[1].decode(), der
+    _whole(data[past:], number + 1)
+
+
+def _whole(between: bytes, number: int) -> None:
+    if _MARK.search(between):
+        raise ValueError(f"PEM block {number} is broken: BEGIN and END do not enclose base64 and nothing else")
 
 
 def read_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
@@ -159,7 +176,7 @@ def _algorithm(parsed: x509.Certificate | x509.CertificateSigningRequest | x509.
 
 def recognise(content: Content) -> bool:
     """Whether a file holds certificates and nothing else that is evidence."""
-    return isinstance(content, bytes) and (b"-----BEGIN CERTIFICATE-----" in content or content[:2] == b"\x30\x82")
+    return isinstance(content, bytes) and (b"CERTIFICATE" in _BEGINS.findall(content) or content[:2] == b"\x30\x82")
 
 
 def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
@@ -171,7 +188,7 @@ def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tup
 
 def recognise_support(content: Content) -> bool:
     """Whether a file holds certificates or a revocation list."""
-    return isinstance(content, bytes) and (b"-----BEGIN" in content or content[:1] == b"\x30")
+    return isinstance(content, bytes) and (_BEGINS.search(content) is not None or content[:1] == b"\x30")
 
 
 def read_support(content: Content, *, source: str) -> Support:

@@ -73,16 +73,19 @@ def content(data: bytes, *, source: str) -> Content:
 
 
 def unbase64(text: str, *, source: str) -> bytes:
-    """Bytes of base64, standard or URL-safe, padded or not (RFC 4648 §4, §5).
+    """Bytes of base64, standard or URL-safe, padded or not (RFC 4648 §4, §5); one writing for each: bits that stand for nothing are zero (§3.5).
 
     Raises:
         MalformedEvidence: it is none.
     """
     plain = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        found = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedEvidence(f"a text that is not base64: {error}", where=source) from None
+    if base64.b64encode(found).decode().rstrip("=") != plain:
+        raise MalformedEvidence("base64 whose last character has bits set that stand for nothing: it was cut or changed", where=source)
+    return found
 
 
 def _inside(data: bytes, source: str) -> Content:

@@ -89,7 +89,8 @@ def _json(content: dict[str, Any], source: str) -> tuple[tuple[HclEvidence, ...]
         inner: SnpEvidence | Quote | TdReport = SnpEvidence(report, _vcek(parts["vcek"], f"{source}#vcek"), form)
         return (HclEvidence(inner, hcl, quote, generation),), ()
     inner, notes = _intel(_octets(parts["td_quote"], f"{source}#td_quote"), f"{source}#td_quote")
-    return (HclEvidence(inner, hcl, quote, generation),), notes
+    quoted = tdx.read_report(hardware[:TD_REPORT_BYTES], source=f"{source}#hcl_report, byte {REPORT:#x} on")
+    return (HclEvidence(inner, hcl, quote, generation, quoted),), notes
 
 
 def _quote(value: object, where: str) -> TpmQuote:

@@ -54,10 +54,11 @@ class HclEvidence:
     """The hardware's statement, the paravisor's wrapping, and the vTPM's quote where there is one.
 
     `generation` is the version of the JSON that it came in (Trustee's 0, 1, 2), None for the blob alone; from 2 on user data carry the report
-    data that the relying party expects.
+    data that the relying party expects. `td_report` is the report in the paravisor's wrapping that the TD's quote, `inner`, was made from.
     """
 
     inner: SnpEvidence | Quote | TdReport
     hcl: HclReport
     quote: TpmQuote | None = None
     generation: int | None = None
+    td_report: TdReport | None = None

@@ -125,7 +125,7 @@ def test_the_log_replays_by_43_events(tdx) -> None:
 
 
 def test_the_table_that_points_to_the_log_is_not_the_log(tdx) -> None:
-    with pytest.raises(MalformedEvidence, match="the ACPI table CCEL, which only says where in memory the log lies; .*/sys/firmware/acpi/tables/data/CCEL"):
+    with pytest.raises(MalformedEvidence, match=r"the ACPI table CCEL, which only says where in memory the log lies; .*/sys/firmware/acpi/tables/data/CCEL"):
         open_support([str(tdx / "go-tdx-guest/ccel/ccel_table.dat")])
 
 
