@@ -134,8 +134,10 @@ USING = (
          adds=("used {x}",), on=("tdisp",), guards=(("isolation_drift", "drifted"),)),
     Rule("use anew", "pod VM", "{x}", "data under the workload key, in a new session after a reset, without new evidence", SLOT, needs=(*_HELD, "anew"),
          adds=("used {x}", "stale"), off=("reattest", "tdisp")),
-    Rule("use drifted", "pod VM", "{x}", "data under the workload key, over a path that is no longer as planned", SLOT, needs=(*_HELD, "drifted"),
-         adds=("used {x}", "stale"), off=("isolation_drift",)),
+    Rule("use drifted", "pod VM", "{x}", "data under the workload key, over a path that is no longer as planned", GIVEN,
+         needs=(*_HELD, *_ACCEPTED, "drifted"), adds=("used {x}", "stale"), off=("isolation_drift", "tdisp")),
+    Rule("use running, drifted", "pod VM", "{x}", "data under the workload key, to an interface in RUN, over a path that is no longer as planned", SLOT,
+         needs=(*_HELD, "keyed {x}", "tdi RUN", "drifted"), adds=("used {x}", "stale"), on=("tdisp",), off=("isolation_drift",)),
     Rule("use toy", "toy", "network", "whatever the guest sends it", needs=("used toy",), adds=("known workload-key",)),
 )
 
