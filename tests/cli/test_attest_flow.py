@@ -24,6 +24,9 @@ def test_the_table_has_every_row_and_nothing_unexpected_gets_through() -> None:
         assert (f"\n  {adversary.name}: {adversary.residual}\n" in shown.output) == (not adversary.stops)
     assert "62 stopped, 12 residual, 1 out of scope; undisturbed, the flow completes" in shown.output
     assert re.search(r"^[\d,]+ states, [\d,]+ transitions explored, all that there are within: 2 sessions", shown.output, re.MULTILINE)
+    told = " ".join(run("attest", "flow", "--help").output.split())
+    assert f"and {len(ADVERSARIES)} adversaries against it" in told
+    assert f"Have these features: {', '.join(FEATURES)}." in told
     found = asked()
     assert (found["question"], found["complete"], found["whole"], len(found["rows"])) == ("table", True, True, 75)
     assert found["rows"][4]["stops"] == "reattest"

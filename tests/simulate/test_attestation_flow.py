@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from itertools import combinations, islice
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,13 @@ def test_ide_takes_the_place_of_encrypted_bounce_buffers_and_nvlink_encryption_t
         assert having(feature).judge(BY_NAME[name]).outcome is Outcome.ANYWAY
 
 
+@pytest.mark.parametrize("name", ["swap-gpu", "operator-reset"])
+def test_tdisp_takes_a_device_that_was_reset_out_of_run_whatever_the_guest_checks(name: str) -> None:
+    assert without("reattest").search(BY_NAME[name]).violated == BY_NAME[name].breaks
+    found = Flow(Setting(without=frozenset({"reattest"}), having=frozenset({"tdisp"}))).search(BY_NAME[name], reduce=False)
+    assert (found.violated, found.complete) == ((), True)
+
+
 def test_what_is_out_of_scope_is_one_row_and_breaks_nothing() -> None:
     (row,) = [each for each in ADVERSARIES if not each.in_scope]
     assert row.name == "denial-of-service"
@@ -178,6 +186,25 @@ def test_carrying_out_at_once_what_takes_nothing_away_changes_no_answer(rows) ->
             quick, slow = flow.search(adversary), flow.search(adversary, reduce=False)
             assert (quick.violated, quick.complete) == (slow.violated, slow.complete), adversary.name
             assert quick.states <= slow.states
+
+
+@pytest.mark.slow
+def test_the_same_for_pairs() -> None:
+    searched = 0
+    for one, other in islice(combinations(ADVERSARIES, 2), 11, None, 89):
+        for flow in (Flow(), Flow(Setting(without=frozenset({one.stops, other.stops} - {""})))):
+            quick, slow = flow.search(one, other), flow.search(one, other, reduce=False)
+            assert (quick.violated, quick.complete, quick.reached) == (slow.violated, slow.complete, slow.reached), (one.name, other.name)
+            searched += 1
+    assert searched == 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("one", "other"), [("debug-guest", "lowered-policy"), ("replay", "kept-token"), ("relay-gpu", "chip-key")])
+def test_a_pair_agrees_with_the_search_that_shares_nothing(one: str, other: str) -> None:
+    pair = BY_NAME[one], BY_NAME[other]
+    found = ALL_ON.search(*pair, reduce=False)
+    assert naive(FLOW, ALL_ON.setting.on, {can for row in pair for can in row.can}) == (found.states, [each.value for each in found.violated])
 
 
 def test_a_search_that_is_cut_short_says_so_and_is_no_pass() -> None:
