@@ -117,9 +117,9 @@ def test_pciutils_own_text_beside_its_bytes(corpus):
 @needs_lspci
 @pytest.mark.parametrize(("option", "facts", "unsaid"), [
     ("-vvvnn", 106934, {}),
-    ("-vvv", 93487, {}),
-    ("-vnn", 77052, {"bar": 4711, "sriov": 125, "link": 2630, "acs.capability": 318, "acs.control": 318, "ats.enabled": 87,
-                    "windows.wide": 28}),
+    pytest.param("-vvv", 93487, {}, marks=pytest.mark.slow),
+    pytest.param("-vnn", 77052, {"bar": 4711, "sriov": 125, "link": 2630, "acs.capability": 318, "acs.control": 318, "ats.enabled": 87,
+                                "windows.wide": 28}, marks=pytest.mark.slow),
     ("-nn", 17990, {"subsystem": 4543, "port_type": 4543, "link": 4543, "acs": 4543, "ats": 4543, "ari": 4543, "sriov": 4543, "bar": 4711,
                    "resizable_bars": 4543, "windows": 4543, "msix_vectors": 4543}),
 ])

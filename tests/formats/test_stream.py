@@ -67,7 +67,7 @@ def test_this_machine_too(shell: list[str]) -> None:
     assert stream == folder
 
 
-@pytest.mark.parametrize("name", TARS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name.startswith("40intel64") else name for name in TARS])
 @pytest.mark.corpus
 def test_captures_of_real_machines(corpus: Path, tmp_path: Path, name: str) -> None:
     with tarfile.open(corpus / "hwloc" / f"{name}.tar.bz2") as archive:
