@@ -60,6 +60,8 @@ def artefacts(*, plan: str, folder: Path | None, output: str, **stated: Any) -> 
     simkit attest artefacts plan.json --kbs https://kbs.example:8080 --reference reference.yaml -o trustee/
     simkit attest lint trustee/kbs/resource-policy.rego --input trustee/guests/train/token.json --resource train/key/1
 
+    For Trustee 0.21 or later: older ones write tokens that name no issuer.
+
     Exit status: 0 written, 2 bad input.
     """
     from simkit.formats.source import open_plan

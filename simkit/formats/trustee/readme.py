@@ -21,6 +21,7 @@ carries the init-data, and the runtime hands its digest to the CPU, which puts i
 """
 _RESTS = """## What they rest on
 
+- Trustee 0.21 or later: before, its tokens name no issuer, and this policy on resources would release nothing.
 - Formats and names as read at confidential-containers/trustee 78962cd, confidential-containers/guest-components 8246e5e and
   kata-containers/kata-containers 7c6ba40. No Trustee and no Kata was run.
 - The KBS must trust the attestation service's own key alone (`trusted_certs_paths` or `trusted_jwk_sets`, never `insecure_header_jwk`):
