@@ -93,6 +93,15 @@ def place(profiles: Sequence[MigProfile]) -> tuple[int, ...] | None:
     return tuple(starts[at] for at in range(len(profiles))) if seat(0, frozenset()) else None
 
 
+def most_parts(gpu: Function, share: Share, profile: str) -> int | None | Unknown:
+    """How many instances or vGPUs of one profile a GPU holds, if it has nothing else; its virtual functions aside."""
+    if share is not Share.MIG:
+        return most_vgpus(gpu, profile)
+    there = mig_profiles(gpu)
+    found = [each for each in there if each.name == profile] if is_known(there) else []
+    return max((count for count in range(len(found[0].starts) + 1) if place(found * count) is not None), default=0) if found else None
+
+
 def refusal(gpu: Function, share: Share, profile: str) -> str | None:
     """Why no instance of a profile can be had of a GPU; None where it can."""
     if share is Share.MIG:

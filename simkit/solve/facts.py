@@ -89,6 +89,15 @@ class Facts:
                 return f"{other} has virtual functions already"
         return None
 
+    def parts(self, address: Address, request: DeviceRequest) -> int:
+        """How many virtual functions of one physical function a request could have, if nobody else wants any."""
+        function = self.host[address]
+        if not self.virtual.get(address) or not isinstance(function.sriov, Sriov):
+            return 0
+        there = len(_indices(self.host, function, function.sriov.total_vfs))
+        most = None if request.profile is None else gpu_profiles.most_parts(function, request.share, request.profile)
+        return min(there, most) if is_known(most) and most is not None else there
+
     def _virtual_refusal(self, function: Function) -> str | None:
         if function.address in self.shared:
             return self.shared[function.address]

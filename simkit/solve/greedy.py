@@ -62,7 +62,7 @@ class _Guesser:
         if wish.request.share.virtual:
             self.parts[lot] -= 1
             return
-        self.whole[lot] -= 1
+        self.whole[lot] = max(0, self.whole[lot] - 1)
         for other in self.problem.facts.members[lot]:
             if other != lot and other in self.whole:
                 self.whole[other] = 0

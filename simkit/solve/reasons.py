@@ -83,7 +83,7 @@ class _Teller:
             return f"{self.host.name} has no {model}{noun(request.kind, 1)}{among}", (self.host.places.root,)
         places = tuple(self.host.where(f"{self.host[address].path}/usage") for address in sorted(refused))[:_SHOWN]
         if request.share.virtual:
-            total = sum(len(facts.virtual[address]) for address in wish.candidates)
+            total = sum(facts.parts(address, request) for address in wish.candidates)
             head = f"{self.host.name} has {total} such on its {len(wish.candidates)} {noun(request.kind, len(wish.candidates))} that can have them"
         else:
             head = f"{self.host.name} has {len(fitting)}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from simkit.formats.draw.text import guest_summary
 from simkit.formats.native.workload import load_workload
 from simkit.formats.source import open_host
 from simkit.model.numa import HugePages
@@ -57,3 +58,10 @@ def test_the_checker_finds_what_a_solver_would_overlook():
     (node,) = {node.host_node for node in answer.plan.guests[0].nodes}
     taken = host(**{f"n{node}": (HugePages(GIB, NODES[node] - 60, 0),)})
     assert any("in huge pages that are not for guests" in fault for fault in check(replace(answer.plan, host=taken)))
+
+
+@pytest.mark.parametrize(("memory", "told"), [("1500 MiB", "a: flatten, 1 CPU, 1.46 GiB"), ("512 MiB", "a: flatten, 1 CPU, 512 MiB"), ("2 TiB", "a: flatten, 1 CPU, 2048 GiB")])
+def test_memory_is_told_as_it_is(memory, told):
+    answer = solve(load_workload(f"simkit: workload/1\nname: w\nguests:\n  a: {{memory: {memory}}}\n", source="w.yaml"), HOST)
+    assert isinstance(answer, Planned)
+    assert guest_summary(HOST, answer.plan.guests[0]).splitlines()[0] == told

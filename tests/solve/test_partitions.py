@@ -212,3 +212,8 @@ def test_protected_pcie_takes_the_whole_board() -> None:
 def test_protected_pcie_is_for_confidential_guests() -> None:
     with pytest.raises(MalformedDocument, match="wants protected PCIe and is not confidential"):
         load_workload("simkit: workload/1\nname: w\nguests:\n  a: {protected_pcie: true, devices: [{kind: gpu, count: 8}]}\n", source="w.yaml")
+
+
+def test_a_gpu_is_near_to_itself() -> None:
+    with pytest.raises(MalformedDocument, match="a GPU is always near to itself; for GPUs near each other say `peers`"):
+        load_workload("simkit: workload/1\nname: w\nguests:\n  a: {devices: [{kind: gpu, near: PIX}]}\n", source="w.yaml")

@@ -9,6 +9,7 @@ from simkit.model.host import Host
 from simkit.model.workload import Workload
 from simkit.solve.answer import Infeasible, Planned
 from simkit.solve.solve import solve
+from tests.solve.test_gpu_parts import gpus
 
 
 def workload(*guests: str) -> Workload:
@@ -57,3 +58,13 @@ def test_cpus_of_a_guest_without_gpus_are_beside_its_devices() -> None:
     answer = solve(workload("a: {devices: [{kind: nic, share: vf}]}"), open_host("hgx-h100"))
     assert isinstance(answer, Planned)
     assert answer.because == ("every CPU is on a NUMA node of its guest's GPUs or devices",)
+
+
+def test_parts_are_counted_as_the_host_has_them() -> None:
+    """Not as many as are asked for: 16 virtual functions each, two vGPUs of 24 GB on a GPU of 48, three instances of two sevenths on a GPU."""
+    assert told(workload("a: {devices: [{kind: nic, share: vf, near: PIX, model: ConnectX-7}]}"), open_host("hgx-h100"))[0] == (
+        "a asks for 1 virtual function of ConnectX-7 NICs; hgx-h100 has 128 such on its 8 NICs that can have them")
+    assert told(workload("a: {devices: [{kind: gpu, share: vgpu, profile: L40S-24Q, count: 9}]}"), open_host("split-roots"))[0] == (
+        "a asks for 9 vGPUs L40S-24Q of GPUs; split-roots has 8 such on its 4 GPUs that can have them")
+    assert told(workload("a: {devices: [{kind: gpu, share: mig, profile: 2g.10gb, count: 7}]}"), gpus(2))[0] == (
+        "a asks for 7 MIG instances 2g.10gb of GPUs; gpus has 6 such on its 2 GPUs that can have them")

@@ -146,14 +146,23 @@ def guest_line(host: Host, guest: GuestPlan) -> str:
     kinds = Counter(host[device.vf_of or device.address].kind.value + (" VF" if device.vf_of else "") for device in own)
     devices = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no devices"
     nodes = ", ".join(str(node.host_node) for node in guest.nodes)
-    return f"{guest.name}: {devices}; {guest.cpus} CPUs, {guest.memory_bytes / (1 << 30):.0f} GiB" + (f" of NUMA {nodes}" if nodes else "")
+    return f"{guest.name}: {devices}; {_size(guest)}" + (f" of NUMA {nodes}" if nodes else "")
+
+
+def _size(guest: GuestPlan) -> str:
+    return f"{guest.cpus} {'CPU' if guest.cpus == 1 else 'CPUs'}, {_memory(guest.memory_bytes)}"
+
+
+def _memory(size_bytes: int) -> str:
+    """``64 GiB``, ``1.46 GiB``, ``512 MiB``."""
+    return f"{round(size_bytes / (1 << 30), 2):.12g} GiB" if size_bytes >= 1 << 30 else f"{size_bytes / (1 << 20):.0f} MiB"
 
 
 def guest_summary(host: Host, guest: GuestPlan) -> str:
     """What was decided for one guest: size, nodes, and its tree of ports with the host function behind each device."""
     tee = f"{guest.tee}, " if guest.tee is not TeeKind.NONE else ""
-    lines = [f"{guest.name}: {tee}{guest.topology}, {guest.cpus} CPUs, {guest.memory_bytes / (1 << 30):.0f} GiB"]
-    lines += [f"  guest node {node.id} from host node {node.host_node}: CPUs {node.cpus}, {node.memory_bytes / (1 << 30):.0f} GiB" for node in guest.nodes]
+    lines = [f"{guest.name}: {tee}{guest.topology}, {_size(guest)}"]
+    lines += [f"  guest node {node.id} from host node {node.host_node}: CPUs {node.cpus}, {_memory(node.memory_bytes)}" for node in guest.nodes]
     lines += [f"  {line}" for line in _ports(host, guest, None, "")]
     lines += [f"  {reason}" for reason in (*guest.because, *_bits(host, guest))]
     return "\n".join(lines)

@@ -118,6 +118,8 @@ def _device(node: Node, path: str, context: Context) -> DeviceRequest:
         context.fault(f"count is {found.count}, {len(pinned)} are pinned", node.line, "pin all of them or none")
     for address in sorted({address for address in pinned if pinned.count(address) > 1}):
         context.fault(f"{address} is pinned twice", node.line, "name each device once")
+    if found.near is not None and found.kind is Kind.GPU:
+        context.fault("a GPU is always near to itself", node.line, "for GPUs near each other say `peers`; `near` is for what is to be beside them")
     if found.kind is Kind.BRIDGE:
         context.fault("bridges are not handed out: a guest gets ports of its own", node.line, "ask for the devices below it")
     return found
