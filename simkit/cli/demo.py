@@ -206,11 +206,11 @@ def _change(plan: Plan) -> None:
 def _trust() -> None:
     """The evidence of a whole board as its maker published it; then one of its GPUs in the place of all eight."""
     from simkit.attest.appraise import appraise
-    from simkit.cli.attest.inputs import given_at
     from simkit.cli.attest.verify import describe
+    from simkit.formats.evidence.given import open_given
     from simkit.formats.evidence.source import open_evidence
 
-    given = given_at(datetime.fromisoformat(EVIDENCE_AT).replace(tzinfo=UTC))
+    given = open_given(datetime.fromisoformat(EVIDENCE_AT).replace(tzinfo=UTC))
     board = open_evidence(EVIDENCE)
     click.echo(describe("eight GPUs and four switches", appraise(board, given)))
     click.echo("one GPU eight times, in their place:")

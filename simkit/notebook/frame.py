@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simkit.errors import SimkitError
 from simkit.formats.draw.html import PEER_COLOURS
@@ -51,10 +52,23 @@ class Frame:
         return f"<td>{escape(str(cell))}</td>"
 
 
-@dataclass(frozen=True, repr=False)
-class Matrix(Frame):
-    """A frame of peer classes, each in its colour."""
+class Coloured(Frame):
+    """A frame in which some words have a colour."""
+
+    colours: ClassVar[Mapping[str, str]] = {}
 
     def _cell(self, cell: Any) -> str:
-        colour = PEER_COLOURS.get(str(cell), "")
+        colour = self.colours.get(str(cell), "")
         return f'<td style="background:{colour};color:#1d2733">{escape(str(cell))}</td>' if colour else super()._cell(cell)
+
+
+class Matrix(Coloured):
+    """A frame of peer classes, each in its colour."""
+
+    colours = PEER_COLOURS
+
+
+class Outcomes(Coloured):
+    """A frame of checks: what holds, what fails, what was not checked."""
+
+    colours: ClassVar[Mapping[str, str]] = {"ok": "#bfe5b3", "skipped": "#fbe9b7", "fail": "#f8cfc0"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simkit.cli.attest.inputs import Time, given_at
+from simkit.cli.attest.inputs import Time
 from simkit.cli.options import output_format
 from simkit.cli.output import print_json
 
@@ -54,8 +54,9 @@ def explain(*, evidence: tuple[str, ...], at: datetime | None, output: str) -> N
 def _faults(found: Evidence, at: datetime) -> list[str]:
     """What fails with nothing given but the shipped roots."""
     from simkit.attest.appraise import appraise
+    from simkit.formats.evidence.given import open_given
 
-    checks = appraise(found, given_at(at)).checks
+    checks = appraise(found, open_given(at)).checks
     return [f"{check.id.value}: {check.why}" for check in checks if check.status.value == "fail"]
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from simkit.model.evidence.given import Given
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,35 +66,9 @@ def given_options(command: F) -> F:
     @wraps(command)
     def wrapper(*args: Any, at: datetime, chain: tuple[str, ...], collateral: tuple[str, ...], reference: tuple[str, ...], root: tuple[str, ...],
                 nonce: bytes | None, report_data: bytes | None, **kwargs: Any) -> Any:
-        return command(*args, given=_given(at, (*chain, *collateral, *reference), root, nonce, report_data), **kwargs)
+        from simkit.formats.evidence.given import open_given
+
+        files = (*chain, *collateral, *reference)
+        return command(*args, given=open_given(at, files, roots=root, nonce=nonce, report_data=report_data), **kwargs)
 
     return wrapper  # type: ignore[return-value]
-
-
-def given_at(at: datetime) -> Given:
-    """Nothing but the shipped roots and intermediates, at a time."""
-    from simkit.formats.evidence.roots import shipped
-    from simkit.model.evidence.given import Given
-
-    anchors, intermediates = shipped()
-    return Given(at, anchors, intermediates)
-
-
-def _given(at: datetime, files: tuple[str, ...], roots: tuple[str, ...], nonce: bytes | None, report_data: bytes | None) -> Given:
-    """Every file is recognised from its content; the option it came by is for people."""
-    from simkit.errors import UnreadableSource
-    from simkit.formats.evidence.roots import shipped, trusted
-    from simkit.formats.evidence.source import open_support
-    from simkit.model.evidence.given import Given
-
-    support = open_support(files)
-    anchors, intermediates = shipped()
-    if roots:
-        anchors = ()
-        for name in roots:
-            found = open_support((name,)).certificates
-            if not found:
-                raise UnreadableSource("no certificate in the file that is to be trusted", where=name, remedy="give a root certificate, PEM or DER")
-            anchors += trusted(found, source=name)
-    return Given(at, anchors, support.certificates + intermediates, support.lists, support.collateral, support.rims, support.references, support.event_logs,
-                 nonce, report_data, support.tpm_quotes, support.signatures)

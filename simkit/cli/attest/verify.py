@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def describe(source: str, found: Appraisal, *, each: bool = False) -> str:
             lines += [_line(check) for check in found.checks if check.device == number]
     else:
         lines += [f"  {kind}: {len(numbers)} devices, {_ranges(numbers)}" for kind, numbers in _by(found).items()]
-        lines += _summary([check for check in found.checks if check.device is not None])
+        lines += _summary(found)
     together = [check for check in found.checks if check.device is None]
     if together:
         lines += ["  all together", *(_line(check) for check in together)]
@@ -89,12 +90,13 @@ def _by(found: Appraisal) -> dict[str, list[int]]:
     return kinds
 
 
-def _summary(checks: list[Check]) -> list[str]:
-    """A line for each check and outcome of many devices, with the first one's sentence; what failed is told device by device."""
+def _summary(found: Appraisal) -> list[str]:
+    """A line for each check, outcome and kind of many devices, with the first one's sentence; what failed is told device by device."""
     lines = []
-    for name in dict.fromkeys(check.id for check in checks):
+    checks = [check for check in found.checks if check.device is not None]
+    for name, kind in product(dict.fromkeys(check.id for check in checks), _by(found).values()):
         for status in ("ok", "skipped", "fail"):
-            same = [check for check in checks if check.id is name and check.status.value == status]
+            same = [check for check in checks if check.id is name and check.device in kind and check.status.value == status]
             for told in _alike(same) if status == "fail" else [same] if same else []:
                 lines.append(_line(told[0], f"{_ranges([check.device or 0 for check in told])}: "))
     return lines
