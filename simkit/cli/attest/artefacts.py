@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(dir_okay=False, exists=True)
 _URL = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/\-]*)?\Z|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?(/[A-Za-z0-9._~/\-]*)?\Z")
+_PACKAGE = re.compile(r"^[ \t]*package[ \t]+agent_policy[ \t\r]*(#.*)?$", re.MULTILINE)
 _ISSUER = re.compile(r"[\x20-\x7e]{1,200}\Z")
 
 
@@ -146,8 +147,8 @@ def _guest(plan: Plan, guest: GuestPlan, values: tuple[ReferenceValue, ...], *, 
         found = read_init_data(read_bytes(init_data), source=init_data)
         text, algorithm = found.text, found.algorithm
     else:
-        certificate = None if kbs_certificate is None else _text(kbs_certificate)
-        policy = agent.agent_policy() if agent_policy is None else _text(agent_policy)
+        certificate = None if kbs_certificate is None else _certificate(kbs_certificate)
+        policy = agent.agent_policy() if agent_policy is None else _agent_policy(agent_policy)
         if agent_policy is None:
             remarks.append("its agent's policy denies exec and the streams, and allows any container: which image runs is not pinned; give genpolicy's")
         data = {made.ATTESTATION_AGENT: made.attestation_agent(kbs, certificate), made.DATA_HUB: made.data_hub(kbs, certificate),
@@ -164,6 +165,23 @@ def _text(source: str) -> str:
     from simkit.formats.trustee.documents import read_bytes, read_policy
 
     return read_policy(read_bytes(source), source=source)
+
+
+def _certificate(source: str) -> str:
+    """As PEM, which is what the guest's agents take."""
+    from simkit.formats.evidence.certificates import read_certificates
+
+    text = _text(source)
+    read_certificates(text.encode(), source=source)
+    return text
+
+
+def _agent_policy(source: str) -> str:
+    """Kata's agent asks `data.agent_policy` (kata-containers@7c6ba40:src/agent/policy/src/policy.rs)."""
+    text = _text(source)
+    if not _PACKAGE.search(text):
+        raise InputError("this is no policy of Kata's agent: its package is not agent_policy", where=source, remedy="give the policy that genpolicy writes")
+    return text
 
 
 def _apart(guests: list[Written]) -> list[Written]:

@@ -11,11 +11,16 @@ import base64
 import gzip
 from collections.abc import Mapping
 
+from simkit.errors import InputError
 from simkit.formats.evidence.init_data import VERSION
 from simkit.formats.trustee.toml_text import block, line
 
 AGENT_POLICY, ATTESTATION_AGENT, DATA_HUB, IDENTITY = "policy.rego", "aa.toml", "cdh.toml", "simkit.toml"
 """The last is nobody's to read in the guest: it makes the digest this guest's and no other's. The agent passes over names that it does not know."""
+
+
+MOST_ANNOTATIONS = 256 << 10
+"""kubernetes/apimachinery:pkg/api/validation/objectmeta.go `TotalAnnotationSizeLimitB`."""
 
 
 def document(algorithm: str, data: Mapping[str, str]) -> str:
@@ -29,8 +34,16 @@ def document(algorithm: str, data: Mapping[str, str]) -> str:
 
 
 def annotation(text: str) -> str:
-    """What the pod's annotation says. The digest is of what is inside; the compressed bytes may differ between versions of zlib."""
-    return base64.b64encode(gzip.compress(text.encode("utf-8"), mtime=0)).decode("ascii")
+    """What the pod's annotation says. The digest is of what is inside; the compressed bytes may differ between versions of zlib.
+
+    Raises:
+        InputError: it is larger than all annotations of a pod may be.
+    """
+    value = base64.b64encode(gzip.compress(text.encode("utf-8"), mtime=0)).decode("ascii")
+    if len(value) > MOST_ANNOTATIONS:
+        raise InputError(f"init-data takes {len(value)} bytes as an annotation, and all of a pod's may have {MOST_ANNOTATIONS}",
+                         remedy="make the agent's policy or the certificate smaller")
+    return value
 
 
 def identity(workload: str, guest: str, host: str) -> str:
