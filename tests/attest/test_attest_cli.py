@@ -75,7 +75,7 @@ def test_a_result_as_token(files, tmp_path) -> None:
     (("verify", "LEAF", "--at", "2025-07-01", "--nonce", "00" * 65), "65 bytes, where 1 to 64"),
     (("verify", "LEAF", "--at", "2025-07-01", "--policy", "stirct"), "did you mean strict"),
     (("verify", "KEY", "--at", "2025-07-01"), "this is no evidence that simkit knows"),
-    (("verify", "LEAF", "--at", "2025-07-01", "--root", "KEY"), "no certificate in the file that is to be trusted"),
+    (("verify", "LEAF", "--at", "2025-07-01", "--root", "KEY"), "no certificate and no revocation list, but PRIVATE KEY"),
     (("verify", "nowhere", "--at", "2025-07-01"), "nowhere: cannot be opened"),
     (("verfiy", "LEAF"), "did you mean verify"),
 ])

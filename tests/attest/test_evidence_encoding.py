@@ -1,8 +1,12 @@
 """Evidence under its clothes: hex, base64, JSON; certificates and lists of any bytes."""
 
 import base64
+import bz2
 import contextlib
+import gzip
 import json
+import lzma
+from pathlib import Path
 
 import pytest
 from authority import AT, issue, key, revoke
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 from simkit.errors import InputError, MalformedEvidence, UnreadableSource
 from simkit.formats.evidence.certificates import read_certificates
 from simkit.formats.evidence.ear import read_key
-from simkit.formats.evidence.encoding import MOST_BYTES, content, unbase64
+from simkit.formats.evidence.encoding import MOST_BYTES, content, unbase64, unhex_or_base64
 from simkit.formats.evidence.roots import FILES, shipped
 from simkit.formats.evidence.source import open_evidence, open_support, read_evidence, read_support
 from simkit.model.evidence.given import Vendor
@@ -24,7 +28,8 @@ DATA = bytes(range(256))
 
 @pytest.mark.parametrize("dressed", [
     DATA, DATA.hex().encode(), b"0x" + DATA.hex().upper().encode() + b"\n", "\n".join(DATA.hex()[i:i + 64] for i in range(0, 512, 64)).encode(),
-    base64.b64encode(DATA), base64.urlsafe_b64encode(DATA).rstrip(b"="), base64.encodebytes(DATA),
+    base64.b64encode(DATA), base64.urlsafe_b64encode(DATA).rstrip(b"="), base64.encodebytes(DATA), b"0X" + DATA.hex().encode(), DATA.hex(":").encode(), DATA.hex(" ").encode(),
+    DATA.hex(":", 1).replace(":0", ":\r\n0").encode(), b"\xef\xbb\xbf" + DATA.hex().encode(), base64.encodebytes(DATA).replace(b"\n", b"\r\n"),
 ])
 def test_bytes_however_they_are_dressed(dressed) -> None:
     assert content(dressed, source="x") == DATA
@@ -32,6 +37,7 @@ def test_bytes_however_they_are_dressed(dressed) -> None:
 
 def test_json_stays_what_it_is() -> None:
     assert content(b' {"a": [1, "b"]}', source="x") == {"a": [1, "b"]}
+    assert content(b'\xef\xbb\xbf{"a": [1, "b"]}', source="x") == {"a": [1, "b"]}
     assert content(base64.b64encode(json.dumps({"abcdefghij": list(range(30))}).encode()), source="x") == {"abcdefghij": list(range(30))}
 
 
@@ -39,6 +45,46 @@ def test_json_stays_what_it_is() -> None:
 def test_json_that_is_none(bad) -> None:
     with pytest.raises(MalformedEvidence):
         content(bad, source="x")
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    (gzip.compress(DATA), "packed by gzip; gunzip it first"), (bz2.compress(DATA), "packed by bzip2"), (lzma.compress(DATA), "packed by xz"),
+    (b"\x28\xb5\x2f\xfd" + DATA, "packed by zstd"), (b"PK\x03\x04" + DATA, "a ZIP archive"), ('{"a": 1}'.encode("utf-16"), "text in UTF-16"),
+    (b"\xfe\xff" + '{"a": 1}'.encode("utf-16-be"), "text in UTF-16"), (b'{"a": 1}\n{"a": 2}', "give one JSON value a file"),
+    (b"00000000: 0200 0000 0400 0000 1f00 0300 0000 0000  ................\n" * 4, "xxd -r turns a dump back"),
+    (b"00000000  02 00 00 00 04 00 00 00  1f 00 03 00 00 00 00 00  |................|\n" * 4, "xxd -r turns a dump back"),
+])
+def test_what_another_tool_must_undo_first_is_said(data, words) -> None:
+    for reader in (read_evidence, read_support):
+        with pytest.raises(MalformedEvidence, match=words):
+            reader(data, source="x")
+
+
+def test_hex_or_base64_in_a_text() -> None:
+    assert unhex_or_base64("0x" + DATA.hex(), source="x") == unhex_or_base64(base64.b64encode(DATA).decode(), source="x") == DATA
+    with pytest.raises(MalformedEvidence):
+        unhex_or_base64("ab\ud800", source="x")
+
+
+def test_evidence_that_is_given_beside_evidence_is_told_so() -> None:
+    for data, kind in ((Path("models/evidence/milan-report.bin"), "snp"), (Path("models/evidence/tdx-quote.bin"), "tdx"), (Path("models/evidence/gb100-report.txt"), "nvidia-gpu")):
+        with pytest.raises(UnreadableSource, match=f"this is evidence itself \\({kind}\\), not what stands beside it"):
+            open_support([str(Path(__file__).parents[2] / data)])
+
+
+@pytest.mark.parametrize("label", ["PRIVATE KEY", "PKCS7", "TRUSTED CERTIFICATE"])
+def test_pem_of_something_else_is_not_passed_over(label) -> None:
+    with pytest.raises(MalformedEvidence, match=f"no certificate and no revocation list, but {label}"):
+        read_support(f"-----BEGIN {label}-----\n{base64.b64encode(DATA).decode()}\n-----END {label}-----\n".encode(), source="x")
+
+
+def test_bytes_that_hold_pem_are_no_pem() -> None:
+    """As a quote does; a NUL behind a text, as C programs write it, is no harm."""
+    pem = _two().encode()
+    assert len(read_support(pem + b"\0", source="x").certificates) == 2
+    for reader in (read_evidence, read_support):
+        with pytest.raises(UnreadableSource):
+            reader(b"\xaa\0\xbb\n" + pem, source="x")
 
 
 def test_too_large() -> None:

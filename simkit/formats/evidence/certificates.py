@@ -176,7 +176,7 @@ def _algorithm(parsed: x509.Certificate | x509.CertificateSigningRequest | x509.
 
 def recognise(content: Content) -> bool:
     """Whether a file holds certificates and nothing else that is evidence."""
-    return isinstance(content, bytes) and (b"CERTIFICATE" in _BEGINS.findall(content) or content[:2] == b"\x30\x82")
+    return isinstance(content, bytes) and (b"CERTIFICATE" in _labels(content) or content[:2] == b"\x30\x82")
 
 
 def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
@@ -188,7 +188,12 @@ def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tup
 
 def recognise_support(content: Content) -> bool:
     """Whether a file holds certificates or a revocation list."""
-    return isinstance(content, bytes) and (_BEGINS.search(content) is not None or content[:1] == b"\x30")
+    return isinstance(content, bytes) and (bool(_labels(content)) or content[:1] == b"\x30")
+
+
+def _labels(content: bytes) -> list[bytes]:
+    """Labels of PEM that begin a line of a text; bytes that hold PEM somewhere are no text."""
+    return [] if b"\0" in content.rstrip(b"\0\r\n") else _BEGINS.findall(content)
 
 
 def read_support(content: Content, *, source: str) -> Support:
@@ -201,7 +206,11 @@ def read_support(content: Content, *, source: str) -> Support:
             blocks = list(pem_blocks(content))
         except ValueError as error:
             raise MalformedEvidence(str(error), where=source) from None
-        return Support(read_certificates(content, source=source) if any(label == "CERTIFICATE" for label, _ in blocks) else (),
+        labels = {label for label, _ in blocks}
+        if not labels & {"CERTIFICATE", "X509 CRL"}:
+            raise MalformedEvidence(f"no certificate and no revocation list, but {', '.join(sorted(labels))}", where=source,
+                                    remedy="give certificates as CERTIFICATE blocks, lists as X509 CRL")
+        return Support(read_certificates(content, source=source) if "CERTIFICATE" in labels else (),
                        tuple(read_list(der, source=source) for label, der in blocks if label == "X509 CRL"))
     try:
         return Support(lists=(read_list(content, source=source),))

@@ -46,30 +46,58 @@ def _past(space: re.Pattern[str], text: str, at: int) -> int:
 
 
 Content = bytes | Document | dict[str, Any] | list[Any]
-_HEX = re.compile(rb"\s*(?:0x)?(?:[0-9a-fA-F]{2}\s*)+\Z")
+_HEX = re.compile(rb"\s*(?:0[xX])?(?:[0-9a-fA-F]{2}[\s:]*)+\Z")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]+={0,2}\s*\Z")
+_DUMP = re.compile(rb"\s*0{4,8}:?[ \t]+[0-9a-fA-F]{2}")
 _SHORTEST = 64
 """Fewer characters than this are no evidence in hex or base64."""
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = ("text in UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8")
+_FOREIGN = {b"\x1f\x8b": ("packed by gzip", "gunzip it first"), b"PK\x03\x04": ("a ZIP archive", "unpack it first"),
+            b"\xfd7zXZ\0": ("packed by xz", "unxz it first"),
+            b"\x28\xb5\x2f\xfd": ("packed by zstd", "unzstd it first"), b"BZh": ("packed by bzip2", "bunzip2 it first"),
+            b"\xff\xfe": _UTF16, b"\xfe\xff": _UTF16}
+"""How files begin that hold evidence only after another tool has been at them."""
 
 
 def content(data: bytes, *, source: str) -> Content:
-    """The JSON value of a JSON text, the bytes of a hex or base64 text, or `data` as it is.
+    """The JSON value of a JSON text, the bytes of a hex or base64 text, or `data` as it is; a byte order mark before a text is no part of it.
 
     Raises:
-        MalformedEvidence: too large, or JSON that cannot be read.
+        MalformedEvidence: too large, JSON that cannot be read, or what another tool must unpack or convert first.
     """
     if len(data) > MOST_BYTES:
         raise MalformedEvidence(f"{len(data)} bytes, where evidence has at most {MOST_BYTES}", where=source)
+    for mark, (what, remedy) in _FOREIGN.items():
+        if data.startswith(mark):
+            raise MalformedEvidence(f"the file is {what}", where=source, remedy=remedy)
+    data = data.removeprefix(_BOM)
     text = data.lstrip()
     if text[:1] in (b"{", b"["):
         return _json(data, source)
     if text.startswith((b"-----BEGIN", b"<")) or len(text) < _SHORTEST:
         return data
     if _HEX.match(data):
-        return bytes.fromhex(b"".join(data.split()).removeprefix(b"0x").decode())
+        return unhex(data.decode())
     if _BASE64.match(data):
         return _inside(unbase64(data.decode(), source=source), source)
+    if _DUMP.match(data):
+        raise MalformedEvidence("a dump with offsets and a column of text", where=source, remedy="give the file itself, or plain hex: xxd -r turns a dump back")
     return data
+
+
+def unhex(text: str) -> bytes:
+    """Bytes of hex digits with spaces or colons between them; ValueError where it is none."""
+    return bytes.fromhex("".join(text.replace(":", " ").split()).removeprefix("0x").removeprefix("0X"))
+
+
+def unhex_or_base64(text: str, *, source: str) -> bytes:
+    """Bytes of a text that is hex altogether, or else base64: no evidence in base64 has none but hex digits.
+
+    Raises:
+        MalformedEvidence: it is neither.
+    """
+    return unhex(text) if _HEX.match(text.encode("utf-8", "replace")) else unbase64(text, source=source)
 
 
 def unbase64(text: str, *, source: str) -> bytes:
@@ -97,7 +125,8 @@ def _json(data: bytes, source: str) -> Content:
         text = data.decode()
         value = json.loads(text, parse_constant=_refuse, parse_float=_refuse_float, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise MalformedEvidence(f"JSON that cannot be read: {str(error)[:200] or 'nested too deeply'}", where=source) from None
+        remedy = "give one JSON value a file" if "Extra data" in str(error) else ""
+        raise MalformedEvidence(f"JSON that cannot be read: {str(error)[:200] or 'nested too deeply'}", where=source, remedy=remedy) from None
     assert isinstance(value, (dict, list))
     return Document(value, text) if isinstance(value, dict) else value
 

@@ -1,9 +1,8 @@
-"""GPU and NVSwitch evidence in the forms in which it is stored and sent.
+"""Evidence of NVIDIA's GPUs and NVSwitches, in every form in which it is handed on.
 
-A bare report (bytes or hex, certificates come beside it); a list of {arch, certificate, evidence, nonce} as NVIDIA's library and nvtrust write
-it (attestation-sdk@73c032e:nv-attestation-sdk-cpp/src/gpu/evidence.cpp, `to_json`); the same under `device_evidence_list` as Trustee carries it
-(trustee@78962cd:deps/verifier/src/nvidia/mod.rs, which also takes hex in `evidence`), or under `evidence_list` with one nonce and arch for all
-as NVIDIA's remote service is asked.
+Forms: a bare report (bytes or hex, certificates come beside it); a list of {arch, certificate, evidence, nonce} as NVIDIA's library and nvtrust write
+it (attestation-sdk@73c032e:nv-attestation-sdk-cpp/src/gpu/evidence.cpp, `to_json`); the same inside of what tools and services add (`nvidia_forms`),
+with hex in `evidence` where Trustee takes it (trustee@78962cd:deps/verifier/src/nvidia/mod.rs).
 """
 
 from __future__ import annotations
@@ -15,15 +14,14 @@ from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.certificates import read_certificates
 from simkit.formats.evidence.encoding import Content, unbase64
 from simkit.formats.evidence.nvidia_fields import device_of, facts_of, named
+from simkit.formats.evidence.nvidia_forms import LISTS, REMEDY, entries, is_collection
 from simkit.formats.evidence.spdm import looks_like, read_exchange
 from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.nvidia import NvidiaClaim, NvidiaEvidence, SpdmReport
 
 MOST_DEVICES = 256
 """More devices than any one machine has."""
-_LISTS = ("device_evidence_list", "evidence_list")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
-_REMEDY = "give the list that NVIDIA's library writes: objects with `evidence` and `certificate`"
 
 
 def recognise(content: Content) -> bool:
@@ -31,7 +29,7 @@ def recognise(content: Content) -> bool:
     if isinstance(content, bytes):
         return looks_like(content)
     if isinstance(content, dict):
-        return any(isinstance(content.get(name), list) for name in _LISTS) or _is_entry(content)
+        return is_collection(content) or any(isinstance(content.get(name), list) for name in LISTS) or _is_entry(content) or "evidences" in content
     return any(_is_entry(each) for each in content[:MOST_DEVICES])
 
 
@@ -44,13 +42,10 @@ def read(content: Content, *, source: str) -> tuple[tuple[NvidiaEvidence, ...], 
     if isinstance(content, bytes):
         found: tuple[NvidiaEvidence, ...] = (_device(content, (), NvidiaClaim(), source),)
     else:
-        outer: dict[str, Any] = content if isinstance(content, dict) else {}
-        name = next((each for each in _LISTS if each in outer), "")
-        entries: Any = outer[name] if name else [outer] if outer else content
-        if not isinstance(entries, list) or not 0 < len(entries) <= MOST_DEVICES:
-            raise MalformedEvidence(f"a list of 1 to {MOST_DEVICES} devices is expected", where=source, remedy=_REMEDY)
-        shared = outer if name else {}
-        found = tuple(_entry(each, shared, f"{source}#{number}") for number, each in enumerate(entries))
+        told, shared = entries(content, source=source) if isinstance(content, dict) else (content, {})
+        if not isinstance(told, list) or not 0 < len(told) <= MOST_DEVICES:
+            raise MalformedEvidence(f"a list of 1 to {MOST_DEVICES} devices is expected", where=source, remedy=REMEDY)
+        found = tuple(_entry(each, shared, f"{source}#{number}") for number, each in enumerate(told))
     return found, tuple(_notes(found))
 
 
@@ -60,15 +55,15 @@ def _is_entry(value: Any) -> bool:
 
 def _entry(value: Any, shared: dict[str, Any], source: str) -> NvidiaEvidence:
     if not isinstance(value, dict):
-        raise MalformedEvidence(f"a {type(value).__name__}, where a device's evidence is expected", where=source, remedy=_REMEDY)
+        raise MalformedEvidence(f"a {type(value).__name__}, where a device's evidence is expected", where=source, remedy=REMEDY)
     entry: dict[str, Any] = dict(value)
     for name in ("arch", "nonce"):
         entry.setdefault(name, shared.get(name, ""))
     evidence, chain, nonce = (_text(entry, name, source) for name in ("evidence", "certificate", "nonce"))
     if not evidence:
-        raise MalformedEvidence("no `evidence`", where=source, remedy=_REMEDY)
+        raise MalformedEvidence("no `evidence`", where=source, remedy=REMEDY)
     if nonce and not _HEX.match(nonce):
-        raise MalformedEvidence(f"the nonce {nonce[:40]!r} is not hex", where=source, remedy=_REMEDY)
+        raise MalformedEvidence(f"the nonce {nonce[:40]!r} is not hex", where=source, remedy=REMEDY)
     claim = NvidiaClaim(_text(entry, "arch", source), bytes.fromhex(nonce) if nonce else None, _text(entry, "driver_version", source),
                         _text(entry, "vbios_version", source))
     return _device(bytes.fromhex(evidence) if _HEX.match(evidence) else unbase64(evidence, source=source), _chain(chain, source), claim, source)
@@ -77,7 +72,7 @@ def _entry(value: Any, shared: dict[str, Any], source: str) -> NvidiaEvidence:
 def _text(entry: dict[str, Any], name: str, source: str) -> str:
     value = entry.get(name, "")
     if not isinstance(value, str) or not value.isascii():
-        raise MalformedEvidence(f"`{name}` is a {type(value).__name__}, where ASCII text is expected", where=source, remedy=_REMEDY)
+        raise MalformedEvidence(f"`{name}` is a {type(value).__name__}, where ASCII text is expected", where=source, remedy=REMEDY)
     return value.strip()
 
 

@@ -145,6 +145,10 @@ def read_support(data: bytes, *, source: str) -> Support:
         if recognise(found):
             support: Support = module.read_support(found, source=source)
             return support
+    for name, kind in READERS.items():
+        if import_module(f"simkit.formats.evidence.{name}").recognise(found):
+            raise UnreadableSource(f"this is evidence itself ({kind.value}), not what stands beside it", where=source,
+                                   remedy="give it as EVIDENCE, without an option")
     raise UnreadableSource("this is nothing that stands beside evidence", where=source,
                            remedy="give certificates (PEM or DER), revocation lists, DCAP collateral, RIMs, event logs or reference values")
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.certificates import MOST, read_certificate
 from simkit.formats.evidence.cursor import Cursor
-from simkit.formats.evidence.encoding import Content, unbase64
+from simkit.formats.evidence.encoding import Content, unbase64, unhex_or_base64
 from simkit.formats.evidence.event_log import read_log
 from simkit.model.evidence.certificate import Certificate
 from simkit.model.evidence.evidence import Statement
@@ -55,13 +55,14 @@ def read(content: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple
     """
     if not isinstance(content, bytes):
         assert isinstance(content, dict)
-        quote = read_quote(unbase64(content["quote"], source=f"{source}, quote"), source=f"{source}, quote")
+        quote = read_quote(unhex_or_base64(content["quote"], source=f"{source}, quote"), source=f"{source}, quote")
         log = content.get("cc_eventlog")
         if log is not None and not isinstance(log, str):
             raise MalformedEvidence("cc_eventlog is no text", where=source, remedy="give the CCEL in base64, or null")
         if log:
             quote = replace(quote, event_log=read_log(unbase64(log, source=f"{source}, cc_eventlog"), source=f"{source}, cc_eventlog"))
-        return (quote,), _notes(quote)
+        beside = sorted(content.keys() - {"quote", "cc_eventlog"})
+        return (quote,), (*_notes(quote), *((f"nothing was done with what stands beside the quote: {', '.join(beside)[:200]}",) if beside else ()))
     if not _is_quote(content):
         return (read_report(content, source=source),), ()
     quote = read_quote(content, source=source)

@@ -165,7 +165,7 @@ class SnpReport:
     @property
     def abi(self) -> tuple[int, int]:
         """Major and minor version of the ABI that the guest's policy asks for at least."""
-        return self.policy >> 8 & 0xFF, self.policy & 0xFF
+        return int(self.policy) >> 8 & 0xFF, int(self.policy) & 0xFF
 
 
 @dataclass(frozen=True, slots=True)

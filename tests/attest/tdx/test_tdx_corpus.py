@@ -186,3 +186,11 @@ def test_trustees_json_is_read(tdx, tmp_path) -> None:
     other = {**evidence, "quote": base64.b64encode((tdx / "dcap-qvl/tdx_quote").read_bytes()).decode()}
     assert because(verify(json.dumps(other).encode(), at=SUMMER, anchors=intel())) == {"event_log"}
     assert outcome(verify(json.dumps({**evidence, "cc_eventlog": None}).encode(), at=SUMMER, anchors=intel()))["event_log"] == "skipped"
+
+
+def test_hex_in_json_is_read_as_well(tdx) -> None:
+    """As guests of dstack hand it out; what else stands there is told to be of no account."""
+    quote = (tdx / "dcap-qvl/tdx_quote").read_bytes()
+    for text in (quote.hex(), "0x" + quote.hex()):
+        found = verify(json.dumps({"quote": text, "event_log": "[]", "vm_config": ""}).encode(), at=SUMMER, anchors=intel())
+        assert (found.verdict.value, found.notes[1]) == ("pass", "nothing was done with what stands beside the quote: event_log, vm_config")

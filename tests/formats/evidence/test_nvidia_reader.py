@@ -1,6 +1,7 @@
 """SPDM exchanges and the JSON around them: what is right is read, what contradicts itself is refused at its offset, nothing breaks the reader."""
 
 import base64
+import contextlib
 import json
 import struct
 from pathlib import Path
@@ -237,3 +238,59 @@ def test_nothing_breaks_the_reader_of_json(value) -> None:
             read(value, source="here")
         except MalformedEvidence as error:
             assert str(error)
+
+
+def _entry() -> dict:
+    return {"arch": "HOPPER", "nonce": bytes(range(32)).hex(), "evidence": base64.b64encode(packed()).decode(),
+            "certificate": base64.b64encode((MODELS / "gb100-chain.pem").read_bytes()).decode()}
+
+
+def _record(kind: str, data: bytes) -> list[str]:
+    return [kind, base64.urlsafe_b64encode(data).decode().rstrip("=")]
+
+
+def collection(**items) -> dict:
+    nonce = _record("application/octet-stream", bytes(range(32)))
+    item = {"__cmwc_t": "tag:nvidia.com,2026:evidence-item/v1", "evidence": _record("application/vnd.nvidia.spdm-measurement-transcript", packed()), "nonce": nonce,
+            "certificate": _record("application/vnd.nvidia.pem-cert-chain", (MODELS / "gb100-chain.pem").read_bytes())}
+    return {"__cmwc_t": "tag:nvidia.com,2026:verifier-input/profiles/base/pre-1.0.0", "nonce": nonce, **{name: item | changed for name, changed in items.items()}}
+
+
+@pytest.mark.parametrize("form", [
+    _entry, lambda: [_entry()], lambda: {"evidences": [_entry() | {"version": "1.0", "driver_version": "550.90.07"}], "result_code": 0, "result_message": "Ok"},
+    lambda: {"device_evidence_list": [_entry()]}, lambda: {"nonce": bytes(range(32)).hex(), "arch": "HOPPER", "claims_version": "3.0", "evidence_list": [
+        {name: _entry()[name] for name in ("evidence", "certificate")}]}, lambda: collection(gpu_0={}),
+])
+def test_every_form_that_tools_write(form) -> None:
+    """nvattest collect-evidence, collect-evidence-v2, nvtrust's list, Trustee's, a request to NVIDIA's service."""
+    data = content(json.dumps(form()).encode(), source="here")
+    assert recognise(data)
+    (found,), notes = read(data, source="here")
+    assert (found.report.nonce, found.claim.nonce, len(found.certificates), notes) == (bytes(range(32)), bytes(range(32)), 5, ())
+
+
+def test_a_collection_of_several_devices() -> None:
+    found, _ = read(collection(gpu_0={}, gpu_1={"nonce": None}), source="here")
+    assert [each.claim.nonce for each in found] == [bytes(range(32)), None]
+
+
+@pytest.mark.parametrize(("form", "words"), [
+    ({"evidences": None, "result_code": 25, "result_message": "NVML not there"}, "the tool that collected this evidence failed: NVML not there; collect it anew"),
+    ({"evidences": [], "result_code": 0}, "a list of 1 to 256 devices"), ({"evidences": None, "result_code": 0}, "a list of 1 to 256 devices"), (collection(), "a list of 1 to 256 devices"),
+    (collection(gpu_0={"__cmwc_t": "tag:example.com,2026:evidence-item/v1"}), "here#gpu_0: a member that is no evidence item of NVIDIA's"),
+    (collection() | {"gpu_0": "text"}, "a member that is no evidence item"), (collection(gpu_0={"evidence": None}), "`evidence` is no record of the type"),
+    (collection(gpu_0={"evidence": ["application/octet-stream", ""]}), "`evidence` is no record of the type application/vnd.nvidia.spdm-measurement-transcript"),
+    (collection(gpu_0={"nonce": ["application/octet-stream", 7]}), "`nonce` is no record"), (collection(gpu_0={"certificate": ["application/vnd.nvidia.pem-cert-chain"]}), "`certificate` is no"),
+])
+def test_forms_that_contradict_themselves(form, words) -> None:
+    refused(form, words)
+
+
+@settings(max_examples=60)
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
+    ("__cmwc_t", "nonce", "evidence", "certificate", "gpu_0", "evidences", "result_code", "evidence_list")), inner, max_size=4), max_leaves=12))
+def test_no_json_around_reports_breaks_the_reader(value) -> None:
+    for form in (value, {"evidences": value}, collection() | {"gpu_0": value}):
+        if isinstance(form, dict | list) and recognise(form):
+            with contextlib.suppress(MalformedEvidence):
+                read(form, source="here")
