@@ -53,8 +53,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "ten thousand certificates": (lambda: (SHIPPED / "ls10-chain.pem").read_bytes() * 2000, 1, "1 to 64 are expected"),
     "base64 in base64": (lambda: _again((SHIPPED / "milan-report.bin").read_bytes(), 12), 2, "no evidence that simkit knows"),
     "entities in entities": (_laughs, 1, "document type"),
-    "a file as an entity": (lambda: f'<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>{MANIFEST}&a;</SoftwareIdentity>'.encode(), 1, "document type"),
-    "deep XML": (lambda: f"{MANIFEST}{'<a>' * 300_000}".encode(), 1, "Excessive depth"),
+    "a file as an entity": (f'<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>{MANIFEST}&a;</SoftwareIdentity>'.encode, 1, "document type"),
+    "deep XML": (f"{MANIFEST}{'<a>' * 300_000}".encode, 1, "Excessive depth"),
 }
 
 
