@@ -56,7 +56,7 @@ class _Simkit(LazyGroup):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 (`main` has taken it)
-    """One model of a GPU server's PCIe tree: what can be isolated, what stays fast, what a confidential guest sees, and how to change the node.
+    """One model of a GPU server's PCIe tree: what can be isolated, what stays fast, what a confidential guest sees, whom to trust, and how to change the node.
 
     A HOST is a shipped model's name (`simkit show` lists them), a snapshot made by `simkit capture`, a sysfs tree (folder or tar), hwloc XML,
     NCCL XML, the text or dump of lspci, a kernel log, or an rdma_topo dump.
