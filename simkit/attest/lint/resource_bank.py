@@ -59,6 +59,11 @@ def _status() -> list[Case]:
             found.append(Case(f"{what}-{word}", Level.FAIL, f"a token whose {what} has the status {word}",
                               "ask that every submodule's ear.status is affirming", _submodule(last, {"ear.status": word, "ear.trustworthiness-vector":
                                                                                                        _VECTOR | {"hardware": value}})))
+    for claim, value in (("executables", 33), ("configuration", 36)):
+        for what, last in (("cpu", "cpu0"), ("gpu", "gpu")):
+            found.append(Case(f"{what}-{claim}-warning", Level.FAIL, f"a token whose {what} has the status warning for its {claim}, whatever its hardware",
+                              "ask that every submodule's ear.status is affirming", _submodule(last, {"ear.status": "warning", "ear.trustworthiness-vector":
+                                                                                                       _VECTOR | {claim: value}})))
     every_one = "name the submodules that must be there, and ask each for ear.status affirming"
     found += [
         Case("cpu-status-absent", Level.RESIDUAL, "a token, none that Trustee writes, whose cpu0 has no status", every_one,
@@ -66,7 +71,7 @@ def _status() -> list[Case]:
         Case("gpu-status-absent", Level.RESIDUAL, "a token, none that Trustee writes, whose last GPU has no status", every_one,
              _submodule_without("gpu", "ear.status")),
         Case("cpu-status-number", Level.FAIL, "a token whose cpu0 has the status 96, contraindicated as a number", every_one,
-             setting(("submods", "cpu0", "ear.status"), 96)),
+             _submodule("cpu0", {"ear.status": 96, "ear.trustworthiness-vector": _VECTOR | {"hardware": 97}})),
         Case("cpu-absent", Level.RESIDUAL, "a token with devices and no CPU", every_one, _without_cpu),
         Case("submodules-empty", Level.FAIL, "a token with no submodule", every_one, setting(("submods",), {})),
         Case("submodules-absent", Level.FAIL, "a token without submodules", every_one, dropping(("submods",))),

@@ -139,8 +139,8 @@ def test_a_users_own_token_of_an_older_version(tmp_path) -> None:
 
 EVERY = ("snp", "tdx", "snp-gpu", "tdx-gpu", "snp-board")
 SAYS_NO = {f"{what}-{word}" for what in ("cpu", "gpu", "switch", "ppcie") for word in ("contraindicated", "warning", "none")} | {
-    "cpu-status-number", "submodules-empty", "submodules-absent", "empty"}
-OF_CPU = {"cpu-contraindicated", "cpu-warning", "cpu-none", "cpu-status-number", "submodules-empty", "submodules-absent", "empty"}
+    "cpu-status-number", "submodules-empty", "submodules-absent", "empty", *(f"{what}-{claim}-warning" for what in ("cpu", "gpu") for claim in ("executables", "configuration"))}
+OF_CPU = {"cpu-executables-warning", "cpu-configuration-warning", "cpu-contraindicated", "cpu-warning", "cpu-none", "cpu-status-number", "submodules-empty", "submodules-absent", "empty"}
 OF_DEVICES = {name for name in SAYS_NO if name.startswith(("gpu", "switch", "ppcie"))}
 AZURE = {"debug", "migratable", "tcb-out-of-date", "collateral-expired", "configuration-other", "tsme-other"}
 KBS, AS, OLD_AS = "kbs/src/policy_engine/opa/default_policy.rego", "attestation-service/src/ear_token/ear_default_policy_", "attestation-service/src/token/ear_default_policy"
