@@ -126,6 +126,28 @@ allow if {
     assert not ids & {"init-data-other", "init-data-absent", "init-data-unsaid", "cpu-contraindicated", "evidence-absent"}
 
 
+@pytest.mark.parametrize(("claims", "fails"), [
+    (["hardware"], {f"{what}-{claim}-warning" for what in ("cpu", "gpu") for claim in ("executables", "configuration")}),
+    (["hardware", "executables", "configuration"], set()),
+])
+def test_a_policy_that_looks_at_the_vector_must_look_at_all_of_it(claims: list[str], fails: set[str]) -> None:
+    policy = f"""package policy
+import rego.v1
+default allow := false
+allow if {{
+	input.submods.cpu0
+	every appraisal in input.submods {{
+		every claim in {json.dumps(claims)} {{
+			appraisal["ear.trustworthiness-vector"][claim] in {{2, 3}}
+		}}
+	}}
+}}
+"""
+    result = lint(policy, PolicyKind.RESOURCE, source="vector")
+    assert {finding.case.id for finding in result.findings if finding.case.level is Level.FAIL} == fails
+    assert len(result.good) == 5
+
+
 def test_every_case_does_something_somewhere() -> None:
     for bank, count in ((resource_bank, 49), (attestation_bank, 47)):
         cases = bank.cases()

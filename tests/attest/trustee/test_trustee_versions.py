@@ -78,6 +78,8 @@ def test_what_an_older_version_shows_of_a_device() -> None:
 def test_for_which_version_a_policy_is_is_seen_by_its_rules() -> None:
     assert {each.name for each in candidates(ONE_CPU, resource=True)} == {"0.12 to 0.13", "0.11"}
     assert candidates(ONE_CPU.replace('"cpu"', '"cpu0"'), resource=True) == (NEWEST,)
+    simple = HEAD + "allow if { every key, value in input { value in data.reference[key] } }\n"
+    assert guess(simple) is PolicyKind.ATTESTATION, "of the attestation service's `simple` tokens, which are not judged"
     assert [guess(text) for text in (ONE_CPU, TABLE, RESULT)] == [PolicyKind.RESOURCE, PolicyKind.ATTESTATION, PolicyKind.ATTESTATION]
 
 
