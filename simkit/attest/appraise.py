@@ -12,7 +12,7 @@ from simkit.attest.nvidia.leaf import with_leaf
 from simkit.attest.together import together
 from simkit.attest.verdict import verdict
 from simkit.model.evidence.appraisal import Appraisal, Device
-from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.certificate import CertificateFile
 from simkit.model.evidence.check import Check
 from simkit.model.evidence.evidence import Evidence, Kind, Statement
 from simkit.model.evidence.given import Given
@@ -58,7 +58,7 @@ def _rules(statement: Statement) -> Rules:
             return nvidia.device, nvidia.checks
         case Rim():
             return rim.device, rim.checks
-        case Certificate():
+        case CertificateFile():
             return certificates.device, certificates.checks
         case _:
             return tdx.device, tdx.checks

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import replace
 
-from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.certificate import CertificateFile
 from simkit.model.evidence.check import Check, CheckId, decide
 from simkit.model.evidence.evidence import Binding, Statement
 from simkit.model.evidence.given import Given
@@ -26,7 +26,7 @@ def expected(statement: Statement, binding: Binding | None, given: Given) -> Giv
             return given
         case NvidiaEvidence():
             return replace(given, nonce=binding.device_nonce, report_data=None)
-        case Rim() | Certificate():
+        case Rim() | CertificateFile():
             return given
         case _:
             return replace(given, nonce=None, report_data=given.report_data or binding.report_data)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from simkit.attest import certificate
 from simkit.attest.chain import LONGEST, checks, path
+from simkit.model.evidence.certificate import CertificateFile
 from simkit.model.evidence.given import Anchor, Given, Vendor
 from simkit.model.evidence.policy import AppraisalPolicy
 
@@ -123,5 +124,5 @@ def test_a_copy_of_a_root_must_be_a_true_one() -> None:
     given_ = Given(AT, (Anchor(ROOT, INTEL, "test"),))
     again = issue("root", key(1), "root", key(1), days=1000)
     for copy, status in ((ROOT, "ok"), (again, "ok"), (replace(again, der=b"other", signed=again.signed[:-1] + b"x"), "fail"), (issue("root", key(1), "root", key(9)), "fail")):
-        found = {check.id.value: check for check in certificate.checks(copy, given_, AppraisalPolicy())}
+        found = {check.id.value: check for check in certificate.checks(CertificateFile(copy), given_, AppraisalPolicy())}
         assert (found["chain"].status.value, found["root"].status.value) == (status, "ok")

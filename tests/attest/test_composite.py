@@ -129,3 +129,28 @@ def test_broken_parts_are_composite_evidence_that_fails() -> None:
     with pytest.raises(MalformedEvidence):
         read_evidence(json.dumps({"tee-evidence": {"primary_evidence": {}, "additional_evidence": "{"}}).encode(), source="made")
     assert issubclass(BrokenEvidence, MalformedEvidence)
+
+
+def requests(*evidence) -> dict:
+    """As Trustee's attestation service is asked over REST."""
+    return {"verification_requests": [{"tee": "tdx", "evidence": each if isinstance(each, str) else base64.urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("="),
+                                       "runtime_data": {"raw": "AAAA"}, "runtime_data_hash_algorithm": "sha384"} for each in evidence], "policy_ids": []}
+
+
+def test_a_request_to_trustees_service() -> None:
+    report = snp_world.report(report_data=b"\7" * 64)
+    gpu = {"device_evidence_list": [nvidia_world.Made(pdi=b"\1" * 8).entry()]}
+    found = appraised(json.dumps(requests(base64.b64encode(report).decode(), gpu)).encode(), report_data=b"\7" * 64)
+    assert ([device.kind.value for device in found.devices], found.verdict.value, because(found)) == (["snp", "nvidia-gpu"], "residual", [])
+    assert found.notes == ("what the requests say of runtime data and init-data was not compared: give --report-data for the former, reference values for the latter",)
+    assert because(appraised(json.dumps(requests(base64.b64encode(report).decode())).encode(), report_data=b"\6" * 64)) == [("report_data", 0)]
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ([], "0 requests, where 1 to 64 are expected"), ([7], "verification_requests/0: a request without a text `evidence`"), ([{"tee": "snp"}], "a request without a text `evidence`"),
+    (requests(*["AA"] * 65)["verification_requests"], "65 requests"), ([{"evidence": "nothing"}], "this is no evidence that simkit knows"),
+    (requests(requests("x"))["verification_requests"], "where one device's evidence is expected"),
+])
+def test_requests_that_are_none(value, words) -> None:
+    with pytest.raises(InputError, match=words):
+        read_evidence(json.dumps({"verification_requests": value}).encode(), source="made")

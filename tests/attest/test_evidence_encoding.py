@@ -6,7 +6,9 @@ import contextlib
 import gzip
 import json
 import lzma
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from authority import AT, issue, key, revoke
@@ -15,13 +17,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simkit.attest.appraise import appraise, describe
 from simkit.errors import InputError, MalformedEvidence, UnreadableSource
 from simkit.formats.evidence.certificates import read_certificates
 from simkit.formats.evidence.ear import read_key
 from simkit.formats.evidence.encoding import MOST_BYTES, content, unbase64, unhex_or_base64
 from simkit.formats.evidence.roots import FILES, shipped
 from simkit.formats.evidence.source import open_evidence, open_support, read_evidence, read_support
-from simkit.model.evidence.given import Vendor
+from simkit.model.evidence.certificate import CertificateFile
+from simkit.model.evidence.evidence import Evidence
+from simkit.model.evidence.given import Anchor, Given, Vendor
 
 DATA = bytes(range(256))
 
@@ -72,6 +77,43 @@ def test_evidence_that_is_given_beside_evidence_is_told_so() -> None:
             open_support([str(Path(__file__).parents[2] / data)])
 
 
+def test_what_stands_beside_evidence_is_told_so_where_it_is_given_as_evidence() -> None:
+    with pytest.raises(UnreadableSource, match=r"this stands beside evidence \(collateral\) and is none itself; give it by its option"):
+        open_evidence([str(Path(__file__).parents[2] / "models/evidence/tdx-collateral.json")])
+
+
+def test_pem_as_intels_service_sends_it_in_headers() -> None:
+    encoded = quote(_two().partition("\n")[2])
+    assert encoded.startswith("-----BEGIN%20CERTIFICATE-----%0A")
+    for text in (encoded, encoded.replace("%20", "+")):
+        assert [each.subject for each in read_support(text.encode(), source="x").certificates] == ["CN=leaf", "CN=root"]
+
+
+def test_a_file_of_certificates_is_judged_whole() -> None:
+    """The leaf is the one that issued none of the others, wherever it stands; the others are its chain."""
+    root, leaf = issue("root", key(1), "root", key(1)), issue("leaf", key(3), "middle", key(2), ca=False)
+    middle, stray = issue("middle", key(2), "root", key(1)), issue("stray", key(4), "nobody", key(5))
+    given_ = Given(AT, (Anchor(root, frozenset({Vendor.INTEL}), "test"),))
+    for others, failing in (((middle, root), set()), ((root, middle), set()), ((root,), {"chain", "root"}), ((middle, stray), {"chain"}),
+                            ((middle, replace(root, signed=root.signed + b"x", der=b"x")), {"chain"})):
+        found = appraise(Evidence("made", (CertificateFile(leaf, others),)), given_)
+        assert {check.id.value for check in found.because} == failing
+    text = "".join(f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(each.der).decode()}-----END CERTIFICATE-----\n" for each in (root, middle, leaf))
+    (read_,) = read_evidence(text.encode(), source="x").statements
+    assert (read_.leaf.subject, [each.subject for each in read_.others]) == ("CN=leaf", ["CN=root", "CN=middle"])
+    assert describe(read_).claims["others"] == ["CN=root", "CN=middle"]
+
+
+def test_claims_of_a_certificate_are_complete() -> None:
+    (read_,) = open_evidence([str(Path(__file__).parents[2] / "models/evidence/milan-vcek.der")]).statements
+    claims = describe(read_).claims
+    assert json.loads(json.dumps(claims)) == claims
+    assert (claims["not_before"], claims["amd"]["product_name"], claims["amd"]["tcb"]) == ("2023-01-24T17:58:26Z", "Milan-B0",
+                                                                                        {"bootloader": 3, "tee": 0, "snp": 8, "microcode": 115})
+    (gpu,) = open_evidence([str(Path(__file__).parents[2] / "models/evidence/gb100-chain.pem")]).statements
+    assert describe(gpu).claims["dice"]["fwids"][0].startswith("d090cab1b6e6ffdd")
+
+
 @pytest.mark.parametrize("label", ["PRIVATE KEY", "PKCS7", "TRUSTED CERTIFICATE"])
 def test_pem_of_something_else_is_not_passed_over(label) -> None:
     with pytest.raises(MalformedEvidence, match=f"no certificate and no revocation list, but {label}"):
@@ -102,6 +144,12 @@ def test_base64_has_one_writing(text) -> None:
     with pytest.raises(MalformedEvidence, match="bits set that stand for nothing"):
         unbase64(text, source="x")
     assert unbase64("QUI=", source="x") == unbase64("QUI", source="x") == b"AB"
+
+
+@pytest.mark.parametrize("body", ["MAMCAQV=", "MAMCAR=="])
+def test_base64_in_pem_has_one_writing(body) -> None:
+    with pytest.raises(MalformedEvidence, match="PEM block 1 is base64 that is not canonical"):
+        read_certificates(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n".encode(), source="x")
 
 
 def _two() -> str:

@@ -13,7 +13,7 @@ from simkit.formats.evidence.der import SEQUENCE, elements, inside
 from simkit.formats.evidence.dice import OIDS, read_dice
 from simkit.formats.evidence.encoding import Content
 from simkit.formats.evidence.vek import read_vek
-from simkit.model.evidence.certificate import Algorithm, Certificate, Extension, RevocationList
+from simkit.model.evidence.certificate import Algorithm, Certificate, CertificateFile, Extension, RevocationList
 from simkit.model.evidence.dice import Dice
 
 if TYPE_CHECKING:
@@ -179,11 +179,13 @@ def recognise(content: Content) -> bool:
     return isinstance(content, bytes) and (b"CERTIFICATE" in _labels(content) or content[:2] == b"\x30\x82")
 
 
-def read(content: Content, *, source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
-    """The first certificate of a file as a statement: a leaf to be appraised."""
+def read(content: Content, *, source: str) -> tuple[tuple[CertificateFile, ...], tuple[str, ...]]:
+    """The certificates of a file as one statement: a leaf to be appraised, the first that issued none of the others, and its chain."""
     assert isinstance(content, bytes)
     found = read_certificates(content, source=source)
-    return found[:1], () if len(found) == 1 else (f"{len(found) - 1} more certificates in the file: give it as --chain too",)
+    issuers = {each.issuer_name for each in found if not each.self_issued}
+    leaf = next((each for each in found if each.subject_name not in issuers), found[0])
+    return (CertificateFile(leaf, tuple(each for each in found if each is not leaf)),), ()
 
 
 def recognise_support(content: Content) -> bool:

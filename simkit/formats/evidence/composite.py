@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from simkit.errors import MalformedEvidence
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
     from simkit.model.evidence.evidence import Statement
 
 
+_REQUESTS = "verification_requests"
+MOST_REQUESTS = 64
+"""More than any one guest has evidence for."""
+
+
 def recognise(content: Content) -> bool:
-    """Whether a JSON value has Trustee's `tee-evidence`, or is what stands in it."""
-    return isinstance(content, dict) and _inside(content) is not None
+    """Whether a JSON value has Trustee's `tee-evidence`, or is what stands in it, or a request to Trustee's attestation service."""
+    return isinstance(content, dict) and (_inside(content) is not None or isinstance(content.get(_REQUESTS), list))
 
 
 def read(content: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
@@ -35,9 +41,7 @@ def read(content: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple
 
     assert isinstance(content, dict)
     inside = _inside(content)
-    assert inside is not None
-    parts = [("primary_evidence", inside["primary_evidence"])]
-    parts += [(f"additional_evidence/{kind}", value) for kind, value in sorted(_additional(inside, source).items())]
+    parts = list(_requested(content[_REQUESTS], source)) if inside is None else _parts(inside, source)
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
     for name, value in parts:
@@ -49,9 +53,26 @@ def read(content: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple
         more, said = read_statements(value, source=where)
         statements += more
         notes += tuple(f"{name}: {note}" for note in said)
-    if "runtime-data" not in content:
+    if inside is None:
+        notes += ("what the requests say of runtime data and init-data was not compared: give --report-data for the former, reference values for the latter",)
+    elif "runtime-data" not in content:
         notes += ("the message has no runtime-data: nothing ties the pieces to a session or to each other",)
     return statements, notes
+
+
+def _parts(inside: dict[str, Any], source: str) -> list[tuple[str, Any]]:
+    devices = [(f"additional_evidence/{kind}", value) for kind, value in sorted(_additional(inside, source).items())]
+    return [("primary_evidence", inside["primary_evidence"]), *devices]
+
+
+def _requested(requests: list[Any], source: str) -> Iterator[tuple[str, Any]]:
+    """Evidence of each request, which is base64 of its JSON (attestation-service/src/bin/restful/mod.rs: AttestationRequest)."""
+    for number, each in enumerate(requests[:MOST_REQUESTS]):
+        if not isinstance(each, dict) or not isinstance(each.get("evidence"), str):
+            raise MalformedEvidence("a request without a text `evidence`", where=f"{source}#{_REQUESTS}/{number}")
+        yield f"{_REQUESTS}/{number}", each["evidence"]
+    if not 0 < len(requests) <= MOST_REQUESTS:
+        raise MalformedEvidence(f"{len(requests)} requests, where 1 to {MOST_REQUESTS} are expected", where=source)
 
 
 def binding(content: Content) -> Binding | None:

@@ -51,6 +51,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]+={0,2}\s*\Z")
 _DUMP = re.compile(rb"\s*0{4,8}:?[ \t]+[0-9a-fA-F]{2}")
 _SHORTEST = 64
 """Fewer characters than this are no evidence in hex or base64."""
+_URL, _ESCAPE = re.compile(rb"-----BEGIN[%+]"), re.compile(rb"%([0-9A-Fa-f]{2})")
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = ("text in UTF-16", "convert it first: iconv -f UTF-16 -t UTF-8")
 _FOREIGN = {b"\x1f\x8b": ("packed by gzip", "gunzip it first"), b"PK\x03\x04": ("a ZIP archive", "unpack it first"),
@@ -62,6 +63,8 @@ _FOREIGN = {b"\x1f\x8b": ("packed by gzip", "gunzip it first"), b"PK\x03\x04": (
 
 def content(data: bytes, *, source: str) -> Content:
     """The JSON value of a JSON text, the bytes of a hex or base64 text, or `data` as it is; a byte order mark before a text is no part of it.
+
+    PEM may be URL-encoded, as Intel's service sends the chains of its issuers in headers (PCS API v4, SGX-PCK-Certificate-Issuer-Chain).
 
     Raises:
         MalformedEvidence: too large, JSON that cannot be read, or what another tool must unpack or convert first.
@@ -75,6 +78,8 @@ def content(data: bytes, *, source: str) -> Content:
     text = data.lstrip()
     if text[:1] in (b"{", b"["):
         return _json(data, source)
+    if _URL.match(text):
+        return _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), text.replace(b"+CERT", b"%20CERT"))
     if text.startswith((b"-----BEGIN", b"<")) or len(text) < _SHORTEST:
         return data
     if _HEX.match(data):

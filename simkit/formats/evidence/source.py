@@ -30,6 +30,8 @@ Each has `recognise(content)` and `read(content, source=)`.
 """
 HELPERS = ("collateral", "rim", "event_log", "reference", "snp", "hcl", "certificates")
 """Modules that read what stands beside evidence: each has `recognise_support(content)` and `read_support(content, source=)`."""
+READS_BOTH = "certificates"
+"""A certificate is evidence too; what else is in PEM or DER is nothing that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ def read_statements(found: Content, *, source: str) -> tuple[tuple[Statement, ..
                 raise
             except MalformedEvidence as error:
                 raise BrokenEvidence(kind, error.faults) from None
+    for name in HELPERS:
+        if name != READS_BOTH and import_module(f"simkit.formats.evidence.{name}").recognise_support(found):
+            raise UnreadableSource(f"this stands beside evidence ({name.replace('_', ' ')}) and is none itself", where=source,
+                                   remedy="give it by its option: --chain, --collateral or --reference")
     raise UnreadableSource("this is no evidence that simkit knows", where=source,
                            remedy="it reads SEV-SNP reports, TDX and SGX quotes, Azure's HCL reports, NVIDIA's GPU and switch evidence, RIMs, certificates "
                                   "and Trustee's composite evidence, as bytes, hex, base64 or JSON")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.cursor import Cursor
 from simkit.model.evidence.nvidia import MeasurementBlock
 
@@ -17,6 +18,7 @@ REQUEST_BYTES = 37
 SIGNATURE_BYTES = 96
 NONCE_BYTES = 32
 _VERSION, _GET_MEASUREMENTS, _MEASUREMENTS = 0x11, 0xE0, 0x60
+_RESPONSE = bytes((_VERSION, _MEASUREMENTS, 0))
 _SIGNED, _ALL = 0x01, 0xFF
 _DMTF = 1
 _REMEDY = "give the report as the device's library returned it, from the request's first byte to the signature's last"
@@ -37,9 +39,9 @@ class Exchange:
 
 
 def looks_like(data: bytes) -> bool:
-    """Whether bytes begin as an exchange does: three of the four octets that every one has."""
+    """Whether bytes begin as an exchange does: three of the four octets that every one has; or as its response alone does."""
     marks = ((0, _VERSION), (1, _GET_MEASUREMENTS), (REQUEST_BYTES, _VERSION), (REQUEST_BYTES + 1, _MEASUREMENTS))
-    return len(data) > REQUEST_BYTES + 1 and sum(data[at] == mark for at, mark in marks) >= 3
+    return len(data) > REQUEST_BYTES + 1 and (sum(data[at] == mark for at, mark in marks) >= 3 or data.startswith(_RESPONSE))
 
 
 def read_exchange(data: bytes, *, source: str) -> Exchange:
@@ -48,6 +50,8 @@ def read_exchange(data: bytes, *, source: str) -> Exchange:
     Raises:
         MalformedEvidence: it is cut off, or contradicts DSP0274 or itself.
     """
+    if data.startswith(_RESPONSE):
+        raise MalformedEvidence("a MEASUREMENTS response without the request before it, over which the device signed too", where=source, remedy=_REMEDY)
     at = Cursor(data, source=source)
     _expect(at, (_VERSION, _GET_MEASUREMENTS, _SIGNED, _ALL), "GET_MEASUREMENTS request of SPDM 1.1 for all measurements, signed")
     nonce = at.take(NONCE_BYTES, "the requester's nonce")

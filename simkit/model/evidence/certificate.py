@@ -77,6 +77,14 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """Certificates handed in as evidence by themselves: the one that is appraised, one that issued none of the others, and those beside it."""
+
+    leaf: Certificate
+    others: tuple[Certificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RevocationList:
     """A certificate revocation list (RFC 5280 §5); `next_update` is None where the list names none."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from simkit.model.evidence.certificate import Certificate
+from simkit.model.evidence.certificate import CertificateFile
 from simkit.model.evidence.hcl import HclEvidence
 from simkit.model.evidence.nvidia import NvidiaEvidence
 from simkit.model.evidence.rim import Rim
@@ -26,8 +26,8 @@ class Kind(StrEnum):
     COMPOSITE = "composite"
 
 
-Statement = SnpEvidence | QuoteEvidence | HclEvidence | NvidiaEvidence | Rim | Certificate
-"""What one device says; a RIM or a certificate alone may be appraised too."""
+Statement = SnpEvidence | QuoteEvidence | HclEvidence | NvidiaEvidence | Rim | CertificateFile
+"""What one device says; a RIM or a file of certificates alone may be appraised too."""
 
 
 @dataclass(frozen=True, slots=True)

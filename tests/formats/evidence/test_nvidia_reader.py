@@ -269,6 +269,10 @@ def test_every_form_that_tools_write(form) -> None:
     assert (found.report.nonce, found.claim.nonce, len(found.certificates), notes) == (bytes(range(32)), bytes(range(32)), 5, ())
 
 
+def test_a_response_without_its_request() -> None:
+    assert "without the request before it" in refused(packed()[37:])
+
+
 def test_a_collection_of_several_devices() -> None:
     found, _ = read(collection(gpu_0={}, gpu_1={"nonce": None}), source="here")
     assert [each.claim.nonce for each in found] == [bytes(range(32)), None]
