@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import test_nvidia_corpus
@@ -28,18 +29,22 @@ POLICY = {"debug"}
 """What fails evidence that is genuine."""
 
 
-def rows() -> list[tuple[tuple[object, ...], tuple[str, ...], str, frozenset[str]]]:
-    """Inputs, files among them, verdict and failing checks of every row of every table."""
+def tdx_corpus() -> ModuleType:
+    """The module of Intel's table, which imports from its own folder."""
     if str(HERE / "tdx") not in sys.path:
         sys.path.append(str(HERE / "tdx"))
-    tdx = import_module("test_tdx_corpus").ROWS
+    return import_module("test_tdx_corpus")
+
+
+def rows() -> list[tuple[tuple[object, ...], tuple[str, ...], str, frozenset[str]]]:
+    """Inputs, files among them, verdict and failing checks of every row of every table."""
     found = []
     for evidence, support, more, verdict, failing in test_snp_corpus.ROWS:
         found.append(((evidence, *support, repr(more)), (evidence, *support), verdict, failing))
     for evidence, chain, manifests, root, at, nonce, verdict, failing in test_nvidia_corpus.TABLE:
         files = tuple(f"nvidia/{each}" for each in (*evidence.split(","), chain, *manifests, root) if each)
         found.append(((*files, root, at, nonce), files, verdict, failing))
-    for evidence, at, beside, verdict, failing, _ in tdx:
+    for evidence, at, beside, verdict, failing, _ in tdx_corpus().ROWS:
         files = tuple(f"tdx/{each}" for each in (evidence, *beside))
         found.append(((*files, at), files, verdict, failing))
     return [(inputs, files, verdict, frozenset(failing)) for inputs, files, verdict, failing in found]

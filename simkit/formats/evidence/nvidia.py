@@ -21,6 +21,8 @@ from simkit.model.evidence.nvidia import NvidiaClaim, NvidiaEvidence, SpdmReport
 
 MOST_DEVICES = 256
 """More devices than any one machine has."""
+MEMBERS = frozenset({"arch", "certificate", "evidence", "nonce", "driver_version", "vbios_version", "version", "uuid"})
+"""Of an entry: all are read but for the version of the form and the name that the guest's driver has for the device."""
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
 
 
@@ -39,6 +41,7 @@ def read(content: Content, *, source: str) -> tuple[tuple[NvidiaEvidence, ...], 
     Raises:
         MalformedEvidence: a report, a certificate or the JSON around them cannot be read.
     """
+    notes: list[str] = []
     if isinstance(content, bytes):
         found: tuple[NvidiaEvidence, ...] = (_device(content, (), NvidiaClaim(), source),)
     else:
@@ -46,7 +49,9 @@ def read(content: Content, *, source: str) -> tuple[tuple[NvidiaEvidence, ...], 
         if not isinstance(told, list) or not 0 < len(told) <= MOST_DEVICES:
             raise MalformedEvidence(f"a list of 1 to {MOST_DEVICES} devices is expected", where=source, remedy=REMEDY)
         found = tuple(_entry(each, shared, f"{source}#{number}") for number, each in enumerate(told))
-    return found, tuple(_notes(found))
+        unread = {name for each in told for name in each} - MEMBERS
+        notes = [f"members beside evidence that nothing was done with: {', '.join(sorted(unread))[:200]}"] if unread else []
+    return found, tuple(notes + _notes(found))
 
 
 def _is_entry(value: Any) -> bool:

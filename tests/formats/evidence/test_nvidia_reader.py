@@ -269,6 +269,11 @@ def test_every_form_that_tools_write(form) -> None:
     assert (found.report.nonce, found.claim.nonce, len(found.certificates), notes) == (bytes(range(32)), bytes(range(32)), 5, ())
 
 
+def test_members_that_nobody_reads_are_told() -> None:
+    _, notes = read([_entry() | {"driver~version": "1"}, _entry() | {"uuid": "GPU-1", "version": "1.0", "mode": ""}], source="here")
+    assert notes == ("members beside evidence that nothing was done with: driver~version, mode",)
+
+
 def test_a_response_without_its_request() -> None:
     assert "without the request before it" in refused(packed()[37:])
 
