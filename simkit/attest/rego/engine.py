@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from simkit.attest.rego.child import TOO_MUCH_MEMORY
+from simkit.attest.rego.misread import misread
 from simkit.errors import InputError, SimkitError
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -79,7 +80,7 @@ def evaluate(policy: str, rule: str, worlds: Iterable[World], *, source: str, li
     """The value of `rule` (``data.policy.allow``) in each world.
 
     Raises:
-        RefusedPolicy: too large, not Rego, or beyond the limits.
+        RefusedPolicy: too large, not Rego, beyond the limits, or of a form that the engine is known to get wrong.
         NoEngine: regopy is not installed.
     """
     limits = limits or Limits()
@@ -87,8 +88,11 @@ def evaluate(policy: str, rule: str, worlds: Iterable[World], *, source: str, li
         raise RefusedPolicy(f"a policy of more than {MOST_POLICY_BYTES} bytes", where=source, remedy="split it")
     if find_spec("regopy") is None:
         raise NoEngine("policies are evaluated by regopy, which is not installed", remedy="pip install 'simkit-pcie[rego]'")
+    if found := misread(policy):
+        raise RefusedPolicy(f"{found[1]} within `every`, which the engine here (rego-cpp) gets wrong", where=f"{source}:{found[0]}",
+                            remedy="put it into a function of its own, which the `every` calls: Trustee's engine takes both alike")
     request = {
-        "modules": [["references", REFERENCES], [source, policy]],
+        "modules": [["references", REFERENCES], [source, policy + "\n"]],  # a comment without a line's end is none to rego-cpp
         "rule": rule,
         "worlds": [{"input": dict(world.input), "data": {**world.data, _TABLE: dict(world.references)}} for world in worlds],
         "memory_bytes": limits.memory_bytes,
