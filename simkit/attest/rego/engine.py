@@ -31,6 +31,8 @@ import rego.v1
 query_reference_value(id) := object.get(data.{_TABLE}, id, null)
 """
 MOST_POLICY_BYTES = 1 << 20
+_PLAINLY = "`opa check` shows more; where it takes the policy, rego-cpp does not know that form: write it more plainly"
+_PAIRS = "rego-cpp does not read `some k, v in x` in the comprehension of a list or set: write `some k; v = x[k]`, which Trustee's engine takes too"
 
 
 class RefusedPolicy(InputError):
@@ -127,8 +129,8 @@ def _answers(found: dict[str, Any], source: str, policy: str) -> Answers:
     if "refused" in found:
         message, offset = _first_error(found["refused"])
         where = source if offset is None else f"{source}:{policy.encode('utf-8', 'surrogatepass')[:offset].count(10) + 1}"
-        raise RefusedPolicy(f"this is not Rego that loads: {message}", where=where,
-                            remedy="`opa check` shows more; where it takes the policy, rego-cpp does not know that form: write it more plainly")
+        remedy = _PAIRS if message == "Invalid collection" and re.search(r"\bsome\s+\w+\s*,\s*\w+\s+in\b", policy) else _PLAINLY
+        raise RefusedPolicy(f"this is not Rego that loads: {message}", where=where, remedy=remedy)
     return Answers(found["engine"], tuple(Answer("value" in one, one.get("value"), one.get("error", "")) for one in found["results"]))
 
 

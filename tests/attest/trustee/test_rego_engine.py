@@ -90,6 +90,12 @@ def test_the_engine_still_gets_them_wrong(body: str, world: dict[str, object], m
     assert ask(HEAD + "allow if { " + body + " }", World(world, {}, {})).value is not True
 
 
+def test_pairs_in_a_comprehension_are_refused_with_another_form_that_is_right() -> None:
+    with pytest.raises(RefusedPolicy, match=r"^p\.rego:3: .*write `some k; v = x\[k\]`"):
+        ask(HEAD + 'allow if [n | some n, s in input.xs; s == 2] == ["u"]')
+    assert ask(HEAD + 'allow if [n | some n; s = input.xs[n]; s == 2] == ["u"]', World({"xs": {"u": 2, "v": 3}}, {}, {})).value is True
+
+
 def test_a_rule_that_needs_itself_has_no_answer() -> None:
     assert "needs itself" in ask(HEAD + "allow if other(1)\nother(x) if allow").error
 
