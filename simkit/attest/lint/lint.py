@@ -84,6 +84,9 @@ def lint(policy: str, kind: PolicyKind, *, source: str, device_class: str | None
         RefusedPolicy: it does not load, or not end, or fails on every input.
         NoEngine: there is nothing to evaluate it with.
     """
+    if not re.search(r"^\s*package\s+policy(?![\w.\[])", policy, re.MULTILINE):
+        raise RefusedPolicy("its package is not `policy`, and Trustee asks for nothing else", where=source, remedy="give a policy of the KBS or of the "
+                            "attestation service; Kata's agent has others")
     resource = kind is PolicyKind.RESOURCE
     bases = resource_bank.bases() if resource else attestation_bank.bases(device_class)
     generation = generation or _newest(policy, kind, bases, source)

@@ -122,7 +122,8 @@ def test_inputs_that_cannot_be_used(tmp_path, capsys, text, said) -> None:
     (b"package policy\ndefault allow := false\n\0\nallow := true\n", ":3: a zero character"),
     (b"\xef\xbb\xbfpackage policy\nallow := true\n", ":1: a byte order mark"),
     (b"#" * (10 << 20), "more than 4194304 bytes"),
-    (b"", "this is not Rego that loads"),
+    (b"", "its package is not `policy`"),
+    (b"package agent_policy\nimport rego.v1\n# package policy\ndefault allow := true\n", "its package is not `policy`"),
 ])
 def test_policies_that_cannot_be_used(tmp_path, capsys, data, said) -> None:
     (tmp_path / "p.rego").write_bytes(data)
