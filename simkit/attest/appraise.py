@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from simkit.attest import certificate as certificates
-from simkit.attest import hcl, nvidia, rim, session, snp, tdx
+from simkit.attest import hcl, nvidia, rim, session, snp, tdx, unused
 from simkit.attest.nvidia.leaf import with_leaf
 from simkit.attest.together import together
 from simkit.attest.verdict import verdict
@@ -37,6 +37,7 @@ def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT
         checks += [replace(check, device=number) for check in rules(statement, expected, policy)]
     checks += together(evidence.statements, devices, given)
     checks += session.checks(evidence.binding, given)
+    checks += unused.checks(evidence.statements, given)
     kind = devices[0].kind if len(devices) == 1 else _kind(devices)
     decided, because, residual = verdict(devices, checks, policy)
     return Appraisal(decided, given.at, kind, policy.name, tuple(devices), tuple(checks), because, residual, evidence.notes)
