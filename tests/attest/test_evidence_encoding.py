@@ -82,6 +82,22 @@ def test_what_stands_beside_evidence_is_told_so_where_it_is_given_as_evidence() 
         open_evidence([str(Path(__file__).parents[2] / "models/evidence/tdx-collateral.json")])
 
 
+def test_lists_and_logs_are_told_so_too_and_a_key_is_nothing() -> None:
+    """An event log begins with a small number, as a report of SEV-SNP does."""
+    lists = revoke("root", key(1), [5])
+    log = (1).to_bytes(4, "little") + bytes(28) + b"Spec ID Event03\0" + bytes(2048)
+    for data, what in ((lists.der, "revocation list"), (log, "event log")):
+        for clothes in (data, data.hex().encode(), base64.b64encode(data)):
+            with pytest.raises(UnreadableSource, match=f"beside evidence \\({what}\\) and is none itself"):
+                read_evidence(clothes, source="x")
+    text = b"-----BEGIN X509 CRL-----\n" + base64.b64encode(lists.der) + b"\n-----END X509 CRL-----\n"
+    with pytest.raises(UnreadableSource, match="revocation list"):
+        read_evidence(text, source="x")
+    private = key(1).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(UnreadableSource, match="no evidence that simkit knows"):
+        read_evidence(private, source="x")
+
+
 def test_pem_as_intels_service_sends_it_in_headers() -> None:
     encoded = quote(_two().partition("\n")[2])
     assert encoded.startswith("-----BEGIN%20CERTIFICATE-----%0A")

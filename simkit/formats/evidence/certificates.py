@@ -176,7 +176,7 @@ def _algorithm(parsed: x509.Certificate | x509.CertificateSigningRequest | x509.
 
 def recognise(content: Content) -> bool:
     """Whether a file holds certificates and nothing else that is evidence."""
-    return isinstance(content, bytes) and (b"CERTIFICATE" in _labels(content) or content[:2] == b"\x30\x82")
+    return isinstance(content, bytes) and (b"CERTIFICATE" in _labels(content) or (content[:2] == b"\x30\x82" and not is_list(content)))
 
 
 def read(content: Content, *, source: str) -> tuple[tuple[CertificateFile, ...], tuple[str, ...]]:
@@ -191,6 +191,19 @@ def read(content: Content, *, source: str) -> tuple[tuple[CertificateFile, ...],
 def recognise_support(content: Content) -> bool:
     """Whether a file holds certificates or a revocation list."""
     return isinstance(content, bytes) and (bool(_labels(content)) or content[:1] == b"\x30")
+
+
+def is_list(content: Content) -> bool:
+    """Whether a file is revocation lists and nothing else."""
+    if not isinstance(content, bytes):
+        return False
+    if labels := _labels(content):
+        return set(labels) == {b"X509 CRL"}
+    try:
+        read_list(content, source="")
+    except MalformedEvidence:
+        return False
+    return True
 
 
 def _labels(content: bytes) -> list[bytes]:

@@ -128,15 +128,15 @@ class _Reader:
         return Collateral(says, raw, signature, self.source)
 
     def tcb_info(self, value: Mapping[str, Any]) -> TcbInfo:
-        """TCB Info, version 3."""
-        if (version := self.number(value, "version", 255)) != 3:
-            raise self.fault("tcbInfo", f"TCB Info of version {version}, where only 3 is read")
-        name = self.text(value, "id")
+        """TCB Info of version 3, or of version 2, which knew SGX alone and named no components."""
+        if (version := self.number(value, "version", 255)) not in (2, 3):
+            raise self.fault("tcbInfo", f"TCB Info of version {version}, where only 2 and 3 are read")
+        name = self.text(value, "id") if version > 2 else "SGX"
         if name not in ("SGX", "TDX"):
             raise self.fault("id", f"TCB Info for {name[:20]!r}, where it is for SGX or TDX")
         if self.number(value, "tcbType", 255) != 0:
             raise self.fault("tcbType", "a way of comparing TCBs that nobody has defined: only 0 is")
-        levels = tuple(self.level(each, tdx=name == "TDX") for each in self.objects(value, "tcbLevels"))
+        levels = tuple(self.level(each, version, tdx=name == "TDX") for each in self.objects(value, "tcbLevels"))
         if not levels or len({(each.sgx, each.pce_svn, each.tdx) for each in levels}) != len(levels):
             raise self.fault("tcbLevels", "no level, or one level twice")
         module = self.module(self.object(value, "tdxModule")) if name == "TDX" else None
@@ -144,11 +144,16 @@ class _Reader:
         return TcbInfo(name, self.date(value, "issueDate"), self.date(value, "nextUpdate"), self.octets(value, "fmspc", 6), self.octets(value, "pceId", 2),
                        self.number(value, "tcbEvaluationDataNumber", 0xFFFFFFFF), levels, module, modules if name == "TDX" else ())
 
-    def level(self, value: Mapping[str, Any], *, tdx: bool) -> TcbLevel:
+    def level(self, value: Mapping[str, Any], version: int, *, tdx: bool) -> TcbLevel:
         """One level; Intel's own sample has component SVNs above 255, which no platform reaches."""
         tcb = self.object(value, "tcb")
-        return TcbLevel(self.components(tcb, "sgxtcbcomponents"), self.number(tcb, "pcesvn", 0xFFFF), self.components(tcb, "tdxtcbcomponents") if tdx else (),
-                        self.status(value, SAID), self.date(value, "tcbDate"), self.advisories(value))
+        sgx = self.named(tcb) if version == 2 else self.components(tcb, "sgxtcbcomponents")
+        return TcbLevel(sgx, self.number(tcb, "pcesvn", 0xFFFF), self.components(tcb, "tdxtcbcomponents") if tdx else (), self.status(value, SAID),
+                        self.date(value, "tcbDate"), self.advisories(value))
+
+    def named(self, value: Mapping[str, Any]) -> tuple[int, ...]:
+        """The components of version 2."""
+        return tuple(self.number(value, f"sgxtcbcomp{at:02}svn", 0xFFFFFFFF) for at in range(1, 17))
 
     def components(self, value: Mapping[str, Any], name: str) -> tuple[int, ...]:
         found = tuple(self.number(each, "svn", 0xFFFFFFFF) for each in self.objects(value, name))

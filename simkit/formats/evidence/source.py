@@ -31,7 +31,9 @@ Each has `recognise(content)` and `read(content, source=)`.
 HELPERS = ("collateral", "rim", "event_log", "reference", "snp", "hcl", "certificates")
 """Modules that read what stands beside evidence: each has `recognise_support(content)` and `read_support(content, source=)`."""
 READS_BOTH = "certificates"
-"""A certificate is evidence too; what else is in PEM or DER is nothing that is known."""
+"""A certificate is evidence too, a revocation list is not; what else is in PEM or DER is nothing that is known."""
+MARKED = "event_log"
+"""Its mark is sure, where a report of SEV-SNP is known by a small number at its beginning, which a log has too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def read_evidence(data: bytes, *, source: str) -> Evidence:
 
 def read_statements(found: Content, *, source: str) -> tuple[tuple[Statement, ...], tuple[str, ...]]:
     """Statements and notes of content that some reader knows."""
+    if import_module(f"simkit.formats.evidence.{MARKED}").recognise_support(found):
+        raise _beside(MARKED, source)
     for name, kind in READERS.items():
         module = import_module(f"simkit.formats.evidence.{name}")
         recognise: Callable[[Content], bool] = module.recognise
@@ -112,12 +116,18 @@ def read_statements(found: Content, *, source: str) -> tuple[tuple[Statement, ..
             except MalformedEvidence as error:
                 raise BrokenEvidence(kind, error.faults) from None
     for name in HELPERS:
-        if name != READS_BOTH and import_module(f"simkit.formats.evidence.{name}").recognise_support(found):
-            raise UnreadableSource(f"this stands beside evidence ({name.replace('_', ' ')}) and is none itself", where=source,
-                                   remedy="give it by its option: --chain, --collateral or --reference")
+        module = import_module(f"simkit.formats.evidence.{name}")
+        if module.is_list(found) if name == READS_BOTH else module.recognise_support(found):
+            raise _beside(name, source)
     raise UnreadableSource("this is no evidence that simkit knows", where=source,
                            remedy="it reads SEV-SNP reports, TDX and SGX quotes, Azure's HCL reports, NVIDIA's GPU and switch evidence, RIMs, certificates "
                                   "and Trustee's composite evidence, as bytes, hex, base64 or JSON")
+
+
+def _beside(name: str, source: str) -> UnreadableSource:
+    what = "revocation list" if name == READS_BOTH else name.replace("_", " ")
+    return UnreadableSource(f"this stands beside evidence ({what}) and is none itself", where=source,
+                            remedy="give it by its option: --chain, --collateral or --reference")
 
 
 def _binding(found: Content) -> Binding | None:

@@ -168,12 +168,21 @@ def _certification(cursor: Cursor) -> tuple[int, tuple[Certificate, ...]]:
         return kind, ()
     if kind != CHAIN:
         raise MalformedEvidence(f"certification data of type {kind}, where {PPID_ONLY} and {CHAIN} are in use", where=where)
-    if not _CHAIN.fullmatch(data):
-        raise MalformedEvidence("the PCK's chain is not PEM certificates and nothing else", where=where)
-    blocks = [b"".join(body.split()) for body in _BLOCK.findall(data)]
+    if not (ders := _side_by_side(data)) and not _CHAIN.fullmatch(data):
+        raise MalformedEvidence("the PCK's chain is not certificates, in PEM or DER, and nothing else", where=where)
+    blocks = ders or [b"".join(body.split()) for body in _BLOCK.findall(data)]
     if len(blocks) > MOST:
         raise MalformedEvidence(f"{len(blocks)} certificates, where a PCK's chain has 3", where=where)
-    return kind, tuple(read_certificate(_canonical(body, where), source=where, number=number) for number, body in enumerate(blocks, 1))
+    return kind, tuple(read_certificate(each if ders else _canonical(each, where), source=where, number=number) for number, each in enumerate(blocks, 1))
+
+
+def _side_by_side(data: bytes) -> list[bytes]:
+    """Certificates in DER, one after the other to the end, as the quotes have them that Intel makes for its own library's samples; else nothing."""
+    found, at = [], 0
+    while data[at : at + 2] == b"\x30\x82":
+        found.append(data[at : at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")])
+        at += len(found[-1])
+    return found if at == len(data) else []
 
 
 def _canonical(text: bytes, where: str) -> bytes:
