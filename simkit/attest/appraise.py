@@ -30,11 +30,13 @@ def appraise(evidence: Evidence, given: Given, policy: AppraisalPolicy = DEFAULT
     """Appraise evidence at `given.at` (RFC 9334 §8): each check made with its reason, and the verdict that the policy makes of them."""
     devices = []
     checks: list[Check] = []
+    apart = session.told_apart(evidence.statements, evidence.binding, given)
     for number, statement in enumerate(evidence.statements):
         name, rules = _rules(statement)
         devices.append(name(with_leaf(statement, given) if isinstance(statement, NvidiaEvidence) else statement))
         expected = session.expected(statement, evidence.binding, given)
-        checks += [replace(check, device=number) for check in rules(statement, expected, policy)]
+        made = rules(statement, expected, policy)
+        checks += [replace(check, device=number) for check in (session.of_cpu(statement, made) if apart else made)]
     checks += together(evidence.statements, devices, given)
     checks += session.checks(evidence.binding, given)
     checks += unused.checks(evidence.statements, given)

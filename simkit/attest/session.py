@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from simkit.model.evidence.certificate import CertificateFile
-from simkit.model.evidence.check import Check, CheckId, decide
+from simkit.model.evidence.check import Check, CheckId, decide, skipped
 from simkit.model.evidence.evidence import Binding, Statement
 from simkit.model.evidence.given import Given
 from simkit.model.evidence.nvidia import NvidiaEvidence
 from simkit.model.evidence.rim import Rim
+from simkit.model.evidence.snp import SnpEvidence
+from simkit.model.evidence.tdx import Quote, TdReport
 
 
 def expected(statement: Statement, binding: Binding | None, given: Given) -> Given:
@@ -30,6 +32,24 @@ def expected(statement: Statement, binding: Binding | None, given: Given) -> Giv
             return given
         case _:
             return replace(given, nonce=None, report_data=given.report_data or binding.report_data)
+
+
+def told_apart(statements: Sequence[Statement], binding: Binding | None, given: Given) -> bool:
+    """Whether the nonce is the challenge of GPUs and switches alone: what the CPU's report must carry was given beside it, whole, as report data.
+
+    One who binds a CPU and its devices by hand gives both, as the report data are a digest over more than the nonce.
+    """
+    return (binding is None and given.nonce is not None and given.report_data is not None
+            and any(isinstance(each, NvidiaEvidence) for each in statements))
+
+
+def of_cpu(statement: Statement, made: Iterator[Check]) -> Iterator[Check]:
+    """The checks of a set whose nonce is the devices': `nonce` of a CPU's own report is skipped, as its report data say more."""
+    for check in made:
+        if check.id is CheckId.NONCE and isinstance(statement, SnpEvidence | Quote | TdReport):
+            yield skipped(CheckId.NONCE, "the nonce is the challenge of the devices beside it; this report must carry the report data given")
+        else:
+            yield check
 
 
 def checks(binding: Binding | None, given: Given) -> Iterator[Check]:

@@ -36,6 +36,26 @@ def test_inputs_in_vain(piece, support, more, failing) -> None:
     assert because == failing
 
 
+def test_nonce_and_report_data_of_a_cpu_and_its_gpu_bound_by_hand() -> None:
+    """The CPU's report data are a digest over more than the nonce that the GPU answers: given both, each is compared with its own; the nonce alone, with both."""
+    anchors, intermediates = shipped()
+    evidence = open_evidence(["milan-report.bin", "gb100-report.txt"])
+    report, gpu = (each.report for each in evidence.statements)
+    chain = open_support(["milan-vcek.der", "gb100-chain.pem"]).certificates
+
+    def failing(**more) -> set[tuple[str, int | None]]:
+        return {(check.id.value, check.device) for check in appraise(evidence, Given(AT, anchors, chain + intermediates, **more)).because}
+
+    assert failing(nonce=gpu.nonce, report_data=report.report_data) == set()
+    assert failing(nonce=bytes(32), report_data=report.report_data) == {("nonce", 1)}
+    assert failing(nonce=gpu.nonce, report_data=bytes(64)) == {("report_data", 0)}
+    assert failing(nonce=gpu.nonce) == {("nonce", 0)}
+    assert failing(report_data=report.report_data) == set()
+    both = appraise(evidence, Given(AT, anchors, chain + intermediates, nonce=gpu.nonce, report_data=report.report_data))
+    assert [(check.status.value, check.why.partition(";")[0]) for check in both.checks if check.id.value == "nonce" and check.device == 0] == [
+        ("skipped", "the nonce is the challenge of the devices beside it")]
+
+
 def test_the_sentence_and_a_policy_that_does_not_mind() -> None:
     found = appraised(SNP, ("gh100-driver-rim.xml",))
     assert [check.why for check in found.because] == ["driver RIM 550.90.07 was given, and there is no GPU or switch to compare with it"]
