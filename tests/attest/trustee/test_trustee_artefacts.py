@@ -63,6 +63,7 @@ def test_the_policy_releases_to_its_guests_and_to_nothing_else_of_the_bank(made)
     assert result.tried == 259
 
 
+@pytest.mark.slow
 def test_protected_pcie_is_asked_for_whole(tmp_path) -> None:
     plan = planned("whole-machine", "hgx-h100")
     plan = replace(plan, guests=(replace(plan.guests[0], tee=TeeKind.SEV_SNP),))

@@ -102,6 +102,7 @@ def test_restated_policies_decide_as_the_originals(name: str) -> None:
     assert evaluate(shown, rule, worlds, source="original").each == evaluate(text_of(name), rule, worlds, source="restated").each
 
 
+@pytest.mark.slow
 def test_a_policy_that_lets_nothing_through_shows_nothing() -> None:
     result = lint("package policy\ndefault allow := false\n", PolicyKind.RESOURCE, source="deny")
     assert (result.outcome, result.findings, result.good) == (Outcome.UNDECIDED, (), ())
@@ -128,7 +129,7 @@ allow if {
 
 @pytest.mark.parametrize(("claims", "fails"), [
     (["hardware"], {f"{what}-{claim}-warning" for what in ("cpu", "gpu") for claim in ("executables", "configuration")}),
-    (["hardware", "executables", "configuration"], set()),
+    pytest.param(["hardware", "executables", "configuration"], set(), marks=pytest.mark.slow),
 ])
 def test_a_policy_that_looks_at_the_vector_must_look_at_all_of_it(claims: list[str], fails: set[str]) -> None:
     policy = f"""package policy

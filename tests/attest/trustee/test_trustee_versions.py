@@ -117,7 +117,7 @@ def test_a_claim_without_a_value_is_an_error_and_one_without_a_rule_is_none() ->
 def test_an_older_counterexample_is_replayed_as_that_version_asks(tmp_path) -> None:
     (tmp_path / "p.rego").write_text(TABLE)
     run = lambda *arguments: CliRunner().invoke(cli, ["attest", "lint", *map(str, arguments)])  # noqa: E731
-    assert run(tmp_path / "p.rego", "--class", "cpu", "-o", tmp_path / "made").exit_code == 1
+    assert run(tmp_path / "p.rego", "--class", "cpu", "--trustee", "0.15", "-o", tmp_path / "made").exit_code == 1
     example = tmp_path / "made" / "debug.json"
     assert json.loads(example.read_text())["trustee"] == "0.15"
     again = run(tmp_path / "p.rego", "--replay", example)
