@@ -56,5 +56,5 @@ def test_a_nonce_is_compared() -> None:
 
 
 def test_what_cannot_be_read_is_told() -> None:
-    with pytest.raises(InputError, match="nowhere.bin"):
+    with pytest.raises(InputError, match=r"nowhere\.bin"):
         Evidence.load("nowhere.bin")
