@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import accumulate, combinations
 from typing import Any
 
 from simkit.model.address import Address
+from simkit.model.function import Kind
 from simkit.model.workload import Apart, GuestRequest, Scope, Spread
 from simkit.semantics.reset import reset_set
 from simkit.semantics.routes import route
@@ -19,46 +21,91 @@ KINDS = tuple(Apart)
 def keep_apart(encoding: Encoding) -> None:
     """Isolation that guests ask for, and the spread rules."""
     workload = encoding.problem.workload
-    for guest in workload.guests:
-        for kind in guest.isolation:
-            if Label(guest.name, What.ISOLATION, KINDS.index(kind)) in encoding.active:
-                _isolate(encoding, guest, kind)
+    for kind in KINDS:
+        apart = [guest for guest in workload.guests if kind in guest.isolation and Label(guest.name, What.ISOLATION, KINDS.index(kind)) in encoding.active]
+        if apart and kind in (Apart.SWITCH, Apart.VF_PARENT):
+            _one_each(encoding, apart, kind)
+        elif apart:
+            _no_pairs(encoding, apart, kind)
     for number, rule in enumerate(workload.spread):
         if Label("", What.SPREAD, number) in encoding.active:
             _spread(encoding, rule)
 
 
-def _isolate(encoding: Encoding, guest: GuestRequest, kind: Apart) -> None:
-    others = [other.name for other in encoding.problem.workload.guests if other.name != guest.name and not encoding.problem.kept(other.name)]
-    if kind in (Apart.SWITCH, Apart.VF_PARENT):
-        for inside in _cells(encoding, kind):
-            mine = _touches(encoding, guest.name, inside, virtual=kind is Apart.VF_PARENT)
-            for other in others:
-                theirs = _touches(encoding, other, inside, virtual=kind is Apart.VF_PARENT)
-                if not isinstance(mine, int) and not isinstance(theirs, int):
-                    encoding.model.add(mine + theirs <= 1)
-        return
-    for a, b in _pairs(encoding, kind):
-        for one, two in ((a, b), (b, a)):
-            mine = _touches(encoding, guest.name, (one,))
-            for other in others:
-                theirs = _touches(encoding, other, (two,))
-                if not isinstance(mine, int) and not isinstance(theirs, int):
-                    encoding.model.add(mine + theirs <= 1)
+def _one_each(encoding: Encoding, apart: list[GuestRequest], kind: Apart) -> None:
+    """Of the guests that share no such place with others at most one is at each, and then nobody else is."""
+    guests = [guest for guest in encoding.problem.workload.guests if not encoding.problem.kept(guest.name)]
+    touched: dict[str, dict[Address, Any]] = {guest.name: {} for guest in apart}
+    for place, inside in _cells(encoding, kind):
+        at = {guest.name: touch for guest in guests if not isinstance(touch := _touches(encoding, guest.name, inside, virtual=kind is Apart.VF_PARENT), int)}
+        alone = [at[guest.name] for guest in apart if guest.name in at]
+        if len(alone) > 1:
+            encoding.model.add(sum(alone) <= 1)
+        for name, touch in at.items() if alone else ():
+            if name in touched:
+                touched[name][place] = touch
+            else:
+                encoding.model.add(sum(alone) + touch <= 1)
+        if alone and kind is Apart.SWITCH:
+            _fill_up(encoding, {guest.name for guest in guests} - touched.keys(), inside, alone)
+    for guest in apart if kind is Apart.SWITCH else ():
+        _as_many_places(encoding, guest.name, touched[guest.name])
 
 
-def _cells(encoding: Encoding, kind: Apart) -> Iterator[tuple[Address, ...]]:
+def _fill_up(encoding: Encoding, others: set[str], inside: tuple[Address, ...], alone: list[Any]) -> None:
+    """Where one guest is alone nothing of a kind is left for others. It follows from the rest, and an engine that knows it counts."""
+    lots = encoding.problem.lots
+    kinds: dict[Kind, list[Any]] = {}
+    for wish in encoding.wanted():
+        if wish.guest in others and not wish.request.share.virtual:
+            kinds.setdefault(wish.request.kind, []).extend(encoding.take[wish.guest, wish.index, lot] for lot in wish.lots if lot in inside)
+    for kind, takes in kinds.items():
+        room = sum(len(lots[lot]) for lot in inside if lot in lots and encoding.problem.host[lot].kind is kind)
+        if takes:
+            encoding.model.add(sum(takes) + room * sum(alone) <= room)
+
+
+def _as_many_places(encoding: Encoding, guest: str, touched: dict[Address, Any]) -> None:
+    """A guest is at as many of the topmost switches as its largest request takes at least. It follows from the rest, and an engine that knows it counts."""
+    facts = encoding.problem.facts
+    most = 0
+    for wish in encoding.wanted():
+        if wish.guest == guest and Label(guest, What.COUNT, wish.index) in encoding.active and all(facts.chain[lot] for lot in wish.lots):
+            rooms: Counter[Address] = Counter()
+            for lot in wish.lots:
+                rooms[facts.chain[lot][0]] += encoding.problem.room(wish, lot)
+            filled = list(accumulate(sorted(rooms.values(), reverse=True)))
+            most = max(most, 1 + sum(room < wish.request.count for room in filled))
+    tops = {chain[0] for chain in facts.chain.values() if chain}
+    if most:
+        encoding.model.add(sum(touch for place, touch in touched.items() if place in tops) >= most)
+
+
+def _no_pairs(encoding: Encoding, apart: list[GuestRequest], kind: Apart) -> None:
+    pairs = list(_pairs(encoding, kind))
+    for guest in apart:
+        others = [other.name for other in encoding.problem.workload.guests if other.name != guest.name and not encoding.problem.kept(other.name)]
+        for a, b in pairs:
+            for one, two in ((a, b), (b, a)):
+                mine = _touches(encoding, guest.name, (one,))
+                for other in others:
+                    theirs = _touches(encoding, other, (two,))
+                    if not isinstance(mine, int) and not isinstance(theirs, int):
+                        encoding.model.add(mine + theirs <= 1)
+
+
+def _cells(encoding: Encoding, kind: Apart) -> Iterator[tuple[Address, tuple[Address, ...]]]:
     """Functions that no two guests may have parts of: all below a switch, or one physical function's virtual ones."""
     facts = encoding.problem.facts
     given = _given(encoding)
     if kind is Apart.VF_PARENT:
-        yield from ((address,) for address in given if facts.virtual.get(address))
+        yield from ((address, (address,)) for address in given if facts.virtual.get(address))
         return
     below: dict[Address, list[Address]] = {}
     for address in given:
         for switch in facts.chain[address]:
             below.setdefault(switch, []).append(address)
-    yield from (tuple(inside) for inside in below.values())
+    yield from ((switch, tuple(inside)) for switch, inside in below.items())
 
 
 def _pairs(encoding: Encoding, kind: Apart) -> Iterator[tuple[Address, Address]]:

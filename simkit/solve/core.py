@@ -26,17 +26,22 @@ def feasible(problem: Problem, active: Sequence[Label], *, seed: int = 0, limit:
 def minimal_core(problem: Problem, active: Sequence[Label], *, seed: int = 0) -> tuple[tuple[Label, ...], bool]:
     """Constraints that cannot hold together, none of which can be left out, in the order of `labels`; whether that was proven of each.
 
-    A deletion filter: each constraint in turn is left out, and stays out where what remains is still impossible.
+    A deletion filter: each constraint in turn is left out, and stays out where what remains is still impossible. Those of a kind, then half of
+    them, are left out together first: where that is impossible still, it is so after each of them.
     """
     core = list(contradiction(problem, active) or active)
     proven = True
-    for label in sorted(core, key=lambda label: (FIRST_TO_GO.index(label.what), label)):
-        if label not in core:
+    parts = [sorted(label for label in core if label.what is what) for what in reversed(FIRST_TO_GO)]
+    while parts:
+        part = [label for label in parts.pop() if label in core]
+        if not part:
             continue
-        without = [other for other in core if other != label and not _hangs_on(other, label)]
+        without = [other for other in core if other not in part and not any(_hangs_on(other, label) for label in part)]
         answer = feasible(problem, without, seed=seed)
         if isinstance(answer, Impossible):
             core = without
+        elif len(part) > 1:
+            parts += [part[len(part) // 2 :], part[: len(part) // 2]]
         elif isinstance(answer, OutOfTime):
             proven = False
     order = {label: number for number, label in enumerate(problem.labels())}

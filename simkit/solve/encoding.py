@@ -36,6 +36,7 @@ class Encoding:
     _owners: dict[tuple[Address, str], Any] = field(default_factory=dict)
     _wanted: list[Wish] = field(init=False)
     _serving: dict[tuple[Address, bool], list[Wish]] = field(default_factory=dict)
+    _own: dict[tuple[Address, bool, str], list[Wish]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Which wishes there are, and which of them a function could serve."""
@@ -49,6 +50,7 @@ class Encoding:
         for wish in self._wanted:
             for address in wish.lots:
                 self._serving.setdefault((address, wish.request.share.virtual), []).append(wish)
+                self._own.setdefault((address, wish.request.share.virtual, wish.guest), []).append(wish)
 
     def build(self) -> None:
         """Everything that must hold."""
@@ -170,7 +172,8 @@ class Encoding:
 
     def takers(self, address: Address, *, virtual: bool = False, guest: str | None = None) -> list[Any]:
         """1 for each wish that takes (some of) a lot."""
-        return [self.used(wish, address) for wish in self._serving.get((address, virtual), ()) if guest is None or wish.guest == guest]
+        serving = self._serving.get((address, virtual), ()) if guest is None else self._own.get((address, virtual, guest), ())
+        return [self.used(wish, address) for wish in serving]
 
     def _exclusive(self) -> None:
         """A physical function goes to one wish, and then has no virtual functions to give."""
