@@ -98,6 +98,22 @@ def test_explain_and_diff(files) -> None:
     assert "device 0  subject: CN=leaf -> CN=middle" in run("diff", files["leaf"], files["middle"]).output
 
 
+def test_what_one_side_lacks_is_told_leaf_by_leaf() -> None:
+    lines = run("diff", "milan-report.bin", "tdx-quote.bin").output.splitlines()
+    assert "device 0  policy/debug_allowed: false -> (absent)" in lines
+    assert "device 0  tdx_module/version: (absent) -> 1" in lines
+    assert not [line for line in lines if "{" in line]
+
+
+def test_times_and_nonces_as_people_write_them() -> None:
+    """RFC 3339 lets `t` and `z` be small; openssl writes colons."""
+    tdx = ("verify", "tdx-quote.bin", "--format", "json")
+    assert json.loads(run(*tdx, "--at", "2025-07-01t00:00:00z").output)["at"] == "2025-07-01T00:00:00Z"
+    told = {run(*tdx, "--at", "2025-07-01", "--nonce", nonce).output for nonce in ("abcd", "0xabcd", "0XABCD", "AB:CD", "0xab:cd")}
+    assert len(told) == 1
+    assert run(*tdx, "--at", "2025-07-01", "--nonce", "ab:xd").exit_code == 2
+
+
 def test_every_command_has_help() -> None:
     listed = run("--help").output
     for name in ("verify", "explain", "diff"):

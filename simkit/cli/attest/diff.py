@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -43,8 +44,9 @@ def diff(*, before: str, after: str, output: str) -> None:
 
 
 def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Leaves in which two claims differ, by path."""
-    if isinstance(old, dict) and isinstance(new, dict):
+    """Leaves in which two claims differ, by path; what one side lacks as a whole is told leaf by leaf too."""
+    if (isinstance(old, dict) and (new is None or isinstance(new, dict))) or (old is None and isinstance(new, dict)):
+        old, new = old or {}, new or {}
         for name in [*old, *(each for each in new if each not in old)]:
             yield from _changes(old.get(name), new.get(name), f"{path}/{name}" if path else str(name))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
@@ -55,4 +57,4 @@ def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _word(value: Any) -> str:
-    return "(absent)" if value is None else str(value)
+    return "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value)

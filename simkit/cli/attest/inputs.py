@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
@@ -24,7 +25,7 @@ class Time(click.ParamType):  # type: ignore[type-arg]
         if value == "now":
             return datetime.now(UTC).replace(microsecond=0)
         try:
-            found = datetime.fromisoformat(value)
+            found = datetime.fromisoformat(value.upper())
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time; write 2025-07-01, 2025-07-01T12:00:00Z or now", param, ctx)
@@ -44,7 +45,7 @@ class Hex(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, bytes):
             return value
         try:
-            found = bytes.fromhex(value.removeprefix("0x"))
+            found = bytes.fromhex(re.sub(r"^0[xX]|:", "", value))
         except ValueError:
             self.fail(f"{value[:40]!r} is not hexadecimal", param, ctx)
         if not 0 < len(found) <= self.most_bytes:
