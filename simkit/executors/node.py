@@ -73,11 +73,11 @@ def inside(root: Path, path: str) -> Path:
     parts = path.split("/")
     if not path or "\0" in path or path.startswith("/") or ".." in parts:
         raise refusal(22, path, "not a path below the node's root", remedy="paths are relative and never climb")
-    real = Path(os.path.realpath(root / path))
-    home = Path(os.path.realpath(root))
-    if real != home and home not in real.parents:
+    home = os.path.realpath(root)
+    real = os.path.realpath(f"{home}/{path}")
+    if real != home and not real.startswith(home.rstrip("/") + "/"):
         raise refusal(1, path, f"a link leads out of {root}", remedy="remove the link from the tree")
-    return real
+    return Path(real)
 
 
 def link_text(path: Path) -> str:

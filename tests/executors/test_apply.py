@@ -40,6 +40,11 @@ RECORDS = 2 * STEPS + 1
 DEVICES = "sys/bus/pci/devices"
 
 
+def points(last):
+    """Every moment from 1 to `last`: the first, the last and each third every day, all in the slow stage."""
+    return [at if at % 3 == 0 or at in (1, last) else pytest.param(at, marks=pytest.mark.slow) for at in range(1, last + 1)]
+
+
 class Killed(BaseException):
     """What `kill -9` would have been."""
 
@@ -197,7 +202,7 @@ def test_a_step_made_to_fail_restores_the_start(world, step):
 
 
 @pytest.mark.parametrize("how", ["refuse", "ignore", "lie"])
-@pytest.mark.parametrize("at", range(1, WRITES + 1))
+@pytest.mark.parametrize("at", points(WRITES))
 def test_a_write_that_goes_wrong_restores_the_start(world, at, how):
     with pytest.raises(StepFailed) as caught:
         apply(PLAN, Faulty(world.node, at, how), world.journal)
@@ -231,7 +236,7 @@ def finish_or_undo(world, way):
 
 @pytest.mark.parametrize("way", ["resume", "rollback", "apply"])
 @pytest.mark.parametrize("how", ["die", "dead"])
-@pytest.mark.parametrize("at", range(1, WRITES + 1))
+@pytest.mark.parametrize("at", points(WRITES))
 def test_killed_at_any_write(world, at, how, way):
     with pytest.raises(Killed):
         apply(PLAN, Faulty(world.node, at, how), world.journal)
@@ -258,7 +263,7 @@ def kill_at_record(monkeypatch, at, how):
 
 @pytest.mark.parametrize("way", ["resume", "rollback"])
 @pytest.mark.parametrize("how", ["torn", "after"])
-@pytest.mark.parametrize("at", range(1, RECORDS + 2))
+@pytest.mark.parametrize("at", points(RECORDS + 1))
 def test_killed_at_any_record(world, monkeypatch, at, how, way):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at_record(patch, at, how)

@@ -59,6 +59,7 @@ def test_it_is_told_as_one_would(case: dict[str, Any]) -> None:
     assert len(answer.because) == len(core)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BANK, ids=NAMES)
 def test_every_change_that_is_offered_helps(case: dict[str, Any]) -> None:
     workload, host = opened(case)

@@ -112,6 +112,7 @@ def only_guest(guest: GuestRequest, texts: Collection[str]) -> GuestRequest:
                    protected_pcie=guest.protected_pcie and f"{guest.name} protected_pcie" in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ONE, ids=one)
 def test_whatever_is_offered_helps(case: Case) -> None:
     host = case.opened()

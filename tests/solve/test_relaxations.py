@@ -55,6 +55,7 @@ def test_the_search_ends_when_its_work_is_spent(monkeypatch: pytest.MonkeyPatch)
     assert offered(open_workload("three-guests"), "hgx-h100") == ["without batch"]
 
 
+@pytest.mark.slow
 def test_two_hundred_guests_are_told_what_is_too_many() -> None:
     answer = solve(workload(*(f"g{number}: {{cpus: 2, memory: 1 GiB}}" for number in range(200))), open_host("hgx-h100"))
     assert isinstance(answer, Infeasible)
