@@ -63,6 +63,6 @@ _SWITCHTEC = {
 
 def hidden_aliases(function: Function) -> bool:
     """Whether Linux reads from the device's memory at boot which ids of its bus it uses: a Switchtec bridge between hosts, of class 0680."""
-    if not is_known(function.vendor_id) or not is_known(function.device_id) or not is_known(function.class_code):
+    if not is_known(function.class_code) or function.class_code >> 8 != _BRIDGE_OTHER or not is_known(function.vendor_id):
         return False
-    return function.class_code >> 8 == _BRIDGE_OTHER and function.device_id in _SWITCHTEC.get(function.vendor_id, ())
+    return function.device_id in _SWITCHTEC.get(function.vendor_id, ())

@@ -14,11 +14,11 @@ from simkit.model.function import Function
 from simkit.model.group import Because, Group, Rule
 from simkit.model.host import Host
 from simkit.model.platform import IommuKind
-from simkit.model.unknown import Unknown
+from simkit.model.unknown import Unknown, is_known
 from simkit.semantics.acs import Isolation
 from simkit.semantics.aliases import alias_bridges, dma_function
 from simkit.semantics.dma_alias_quirks import explicit_aliases, hidden_aliases
-from simkit.semantics.iommu_scope import firmware_alias, is_amd_iommu, left_out_beside, translated
+from simkit.semantics.iommu_scope import firmware_alias, is_amd_iommu, left_out_beside, scopes, translated
 from simkit.semantics.smmu import Streams, waits_for_driver
 
 Joined = tuple[Because, Address]
@@ -48,6 +48,11 @@ class GroupBuilder:
     _aliases: dict[tuple[int, int], dict[Address, frozenset[int]]] = field(default_factory=dict)
     _above: dict[Parent, Joined | None] = field(default_factory=dict)
     _following: int = 0
+    _scoped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask once whether firmware's tables say anything."""
+        self._scoped = is_known(scopes(self.host))
 
     def run(self) -> GroupBuilder:
         """Give every function its group."""
@@ -79,7 +84,7 @@ class GroupBuilder:
         """Out of every IOMMU's scope, as AMD's IOMMU function is of its own, and as firmware is taken to leave the host bridge beside it."""
         if is_amd_iommu(self.host, function) or left_out_beside(self.host, function):
             return True
-        if translated(self.host, function) is False:
+        if self._scoped and translated(self.host, function) is False:
             return True
         if self.host.iommu is IommuKind.SMMU and waits_for_driver(self.host, function) is True:
             return True
@@ -105,7 +110,7 @@ class GroupBuilder:
             what = f"which requester ids of its bus {function.address} uses besides its own (quirk_switchtec_ntb_dma_alias)"
             if not self.isolation.guess(f"{function.path}/dma_aliases", what, _IN_MEMORY):
                 found |= _EVERY_DEVFN
-        alias = firmware_alias(self.host, function)
+        alias = firmware_alias(self.host, function) if self._scoped else None
         return found if alias is None else found | {alias}
 
     def _join(self, function: Function) -> Joined | None:
