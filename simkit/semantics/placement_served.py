@@ -6,7 +6,8 @@ nobody is refused without trying every order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from simkit.model.function import Function, Kind
 from simkit.model.guest import GuestDevice, GuestPlan
@@ -19,6 +20,8 @@ from simkit.semantics.p2p import nearness
 from simkit.semantics.partitions import as_joined
 from simkit.semantics.routes import tree_class
 
+Taker = TypeVar("Taker", bound=Hashable)
+Thing = TypeVar("Thing", bound=Hashable)
 Served = tuple[tuple[GuestDevice, ...], ...]
 
 Seen = Callable[[GuestDevice, GuestDevice], PeerClass]
@@ -77,29 +80,35 @@ def _able(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], gpus: 
 
 
 def _enough(wanted: Sequence[tuple[int, _Left]]) -> bool:
-    """Whether as many devices as each request counts can be told off for it, classes aside (Ford and Fulkerson)."""
-    seats = [able for count, able in wanted for _ in range(count)]
-    holder: dict[int, int] = {}
-    for start in range(len(seats)):
-        came: dict[int, int] = {}
+    """Whether as many devices as each request counts can be told off for it, classes aside."""
+    seats = [sorted(able) for count, able in wanted for _ in range(count)]
+    return _told_off(dict(enumerate(seats))) is not None
+
+
+def _told_off(wanted: Mapping[Taker, Sequence[Thing]]) -> dict[Taker, Thing] | None:
+    """One of the things that each taker wants, none for two of them; None where there is no such way (Ford and Fulkerson, breadth first)."""
+    holder: dict[Thing, Taker] = {}
+    for start in wanted:
+        came: dict[Thing, Taker] = {}
         queue, free = [start], None
         while queue and free is None:
-            seat = queue.pop(0)
-            for number in sorted(seats[seat] - came.keys()):
-                came[number] = seat
-                if number not in holder:
-                    free = number
-                    break
-                queue.append(holder[number])
+            taker = queue.pop(0)
+            for thing in wanted[taker]:
+                if thing not in came:
+                    came[thing] = taker
+                    if thing not in holder:
+                        free = thing
+                        break
+                    queue.append(holder[thing])
         if free is None:
-            return False
-        given: int | None = free
+            return None
+        given: Thing | None = free
         while given is not None:
-            seat = came[given]
-            before = next((number for number, held in holder.items() if held == seat), None)
-            holder[given] = seat
+            taker = came[given]
+            before = next((thing for thing, held in holder.items() if held == taker), None)
+            holder[given] = taker
             given = before
-    return True
+    return {taker: thing for thing, taker in holder.items()}
 
 
 def _choices(host: Host, request: DeviceRequest, own: Sequence[GuestDevice], fitting: Sequence[int], taken: tuple[int, ...],
@@ -144,27 +153,5 @@ def device_class(host: Host, a: GuestDevice, b: GuestDevice) -> PeerClass:
 
 
 def paired(host: Host, devices: tuple[GuestDevice, ...], gpus: tuple[GuestDevice, ...], bound: PeerClass) -> dict[GuestDevice, GuestDevice] | None:
-    """A GPU within the class for each device, none for two of them; None where there is no such pairing (Ford and Fulkerson, breadth first)."""
-    near = {device: [gpu for gpu in gpus if device_class(host, device, gpu) <= bound] for device in devices}
-    holder: dict[GuestDevice, GuestDevice] = {}
-    for device in devices:
-        came: dict[GuestDevice, GuestDevice] = {}
-        queue, free = [device], None
-        while queue and free is None:
-            each = queue.pop(0)
-            for gpu in near[each]:
-                if gpu not in came:
-                    came[gpu] = each
-                    if gpu not in holder:
-                        free = gpu
-                        break
-                    queue.append(holder[gpu])
-        if free is None:
-            return None
-        given: GuestDevice | None = free
-        while given is not None:
-            taker = came[given]
-            before = next((gpu for gpu, held in holder.items() if held == taker), None)
-            holder[given] = taker
-            given = before
-    return {device: gpu for gpu, device in holder.items()}
+    """A GPU within the class for each device, none for two of them; None where there is no such pairing."""
+    return _told_off({device: [gpu for gpu in gpus if device_class(host, device, gpu) <= bound] for device in devices})
