@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -209,8 +208,9 @@ def _trust() -> None:
     from simkit.cli.attest.verify import describe
     from simkit.formats.evidence.given import open_given
     from simkit.formats.evidence.source import open_evidence
+    from simkit.model.evidence.given import moment
 
-    given = open_given(datetime.fromisoformat(EVIDENCE_AT).replace(tzinfo=UTC))
+    given = open_given(moment(EVIDENCE_AT))
     board = open_evidence(EVIDENCE)
     click.echo(describe("eight GPUs and four switches", appraise(board, given)))
     click.echo("one GPU eight times, in their place:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
 
 from simkit.attest.appraise import appraise, describe
@@ -14,6 +14,7 @@ from simkit.formats.evidence.source import open_evidence
 from simkit.model.evidence.appraisal import Appraisal as AppraisalData
 from simkit.model.evidence.check import Check
 from simkit.model.evidence.evidence import Evidence as EvidenceData
+from simkit.model.evidence.given import moment
 from simkit.notebook.frame import Frame, Outcomes
 
 
@@ -48,9 +49,7 @@ class Evidence:
             InputError: a file or the policy cannot be used.
             ValueError: `at` is no time, or a value not hexadecimal.
         """
-        when = datetime.fromisoformat(at) if isinstance(at, str) else at
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-        inputs = open_given(when, given, roots=roots, nonce=bytes.fromhex(nonce) or None, report_data=bytes.fromhex(report_data) or None)
+        inputs = open_given(moment(at), given, roots=roots, nonce=bytes.fromhex(nonce) or None, report_data=bytes.fromhex(report_data) or None)
         return Appraisal(appraise(self.data, inputs, open_policy(policy)))
 
     def __repr__(self) -> str:

@@ -20,13 +20,14 @@ class Time(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The time, in UTC."""
+        from simkit.model.evidence.given import moment
+
         if isinstance(value, datetime):
             return value
         if value == "now":
             return datetime.now(UTC).replace(microsecond=0)
         try:
-            found = datetime.fromisoformat(value.upper())
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            return moment(value.upper())
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time; write 2025-07-01, 2025-07-01T12:00:00Z or now", param, ctx)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from simkit.model.evidence.hcl import TpmQuote
     from simkit.model.evidence.reference import ReferenceValues
     from simkit.model.evidence.rim import Rim
+
+
+def moment(time: datetime | str) -> datetime:
+    """A time that counts, in UTC: ISO 8601, or a datetime; UTC where no offset is stated.
+
+    Raises:
+        ValueError: the text is no time.
+        OverflowError: in UTC the time is out of what a datetime holds.
+    """
+    found = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 class Vendor(StrEnum):
