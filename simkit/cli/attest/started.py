@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from simkit.attest.expect.cpu import signature_of
@@ -13,6 +12,7 @@ from simkit.errors import InputError, UnreadableSource
 from simkit.formats.evidence.boot_files import open_boot_files, open_firmware
 from simkit.formats.evidence.id_key import read_id_key
 from simkit.formats.evidence.init_data import MOST_BYTES, read_init_data
+from simkit.formats.opened import opened
 from simkit.model.evidence.event_log import EventLog
 from simkit.model.platform import TeeKind
 
@@ -108,8 +108,5 @@ def _log(source: str) -> EventLog:
 
 def _small(source: str) -> bytes:
     """The bytes of a small file; of a large one as many as make it too large for its reader."""
-    try:
-        with Path(source).open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise UnreadableSource(f"cannot be opened: {getattr(error, 'strerror', None) or error}", where=source, remedy="give a file that exists") from None
+    with opened(source) as file:
+        return file.read(MOST_BYTES + 1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
-from simkit.errors import MalformedEvidence, UnreadableSource
+from simkit.errors import MalformedEvidence
 from simkit.formats.evidence.efi_image import MOST_BYTES, read_efi_image
 from simkit.formats.evidence.ovmf import MOST_BYTES as MOST_FIRMWARE_BYTES
 from simkit.formats.evidence.ovmf import read_firmware
+from simkit.formats.opened import opened
 from simkit.model.evidence.boot_files import BootFile, BootFiles
 from simkit.model.evidence.firmware import Firmware
 
@@ -37,11 +37,8 @@ def open_boot_files(kernel: str, initrd: str | None, cmdline: str, *, image: boo
 
 
 def _read(source: str, most: int, what: str) -> bytes:
-    try:
-        with Path(source).open("rb") as stream:
-            data = stream.read(most + 1)
-    except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from None
+    with opened(source) as file:
+        data = file.read(most + 1)
     if len(data) > most:
         raise MalformedEvidence(f"more than {most >> 20} MiB, which no {what} has", where=source)
     return data
@@ -49,16 +46,9 @@ def _read(source: str, most: int, what: str) -> bytes:
 
 def _digests(source: str) -> BootFile:
     short, long, size = hashlib.sha256(), hashlib.sha384(), 0
-    try:
-        with Path(source).open("rb") as stream:
-            while piece := stream.read(_PIECE):
-                size += len(piece)
-                short.update(piece)
-                long.update(piece)
-    except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from None
+    with opened(source) as file:
+        while piece := file.read(_PIECE):
+            size += len(piece)
+            short.update(piece)
+            long.update(piece)
     return BootFile(source, size, short.digest(), long.digest())
-
-
-def _unreadable(source: str, error: Exception) -> UnreadableSource:
-    return UnreadableSource(f"cannot be opened: {getattr(error, 'strerror', None) or error}", where=source, remedy="give a file that exists")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from simkit.errors import Fault, MalformedEvidence, UnreadableSource
 from simkit.formats.evidence.encoding import MOST_BYTES, Content, content
 from simkit.formats.library import sample
+from simkit.formats.opened import opened
 from simkit.model.evidence.evidence import Binding, Evidence, Kind, Statement
 
 if TYPE_CHECKING:
@@ -173,11 +174,8 @@ def _bytes(source: str) -> bytes:
     if source == STDIN:
         data = sys.stdin.buffer.read(MOST_BYTES + 1)
     else:
-        try:
-            with sample(source).open("rb") as file:
-                data = file.read(MOST_BYTES + 1)
-        except (OSError, ValueError) as error:
-            raise UnreadableSource(f"cannot be opened: {getattr(error, 'strerror', None) or error}", where=source, remedy="give a file that exists") from None
+        with opened(source, find=sample) as file:
+            data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise MalformedEvidence(f"more than {MOST_BYTES} bytes, which no evidence has", where=source)
     if not data.strip():

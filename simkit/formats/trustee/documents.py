@@ -8,10 +8,10 @@ import json
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from simkit.errors import MalformedDocument
+from simkit.formats.opened import opened
 
 MOST_BYTES = 4 << 20
 _DEEPEST = 64
@@ -32,18 +32,17 @@ def read_bytes(source: str, most_bytes: int = MOST_BYTES) -> bytes:
     """A file's bytes, `-` being standard input.
 
     Raises:
+        UnreadableSource: it cannot be opened.
         MalformedDocument: it is larger than such files are.
     """
-    stream = sys.stdin.buffer if source == "-" else None
-    data = stream.read(most_bytes + 1) if stream is not None else _head(Path(source), most_bytes + 1)
+    if source == "-":
+        data = sys.stdin.buffer.read(most_bytes + 1)
+    else:
+        with opened(source) as file:
+            data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
         raise MalformedDocument(f"more than {most_bytes} bytes", where=source)
     return data
-
-
-def _head(path: Path, count: int) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(count)
 
 
 def read_policy(data: bytes, *, source: str) -> str:
