@@ -32,18 +32,6 @@ class SevSection:
     size_bytes: int
 
 
-class TdvfSectionKind(IntEnum):
-    """What a TDVF section is (Design Guide, table "TDVF_SECTION")."""
-
-    BFV = 0
-    CFV = 1
-    TD_HOB = 2
-    TEMP_MEM = 3
-    PERM_MEM = 4
-    PAYLOAD = 5
-    PAYLOAD_PARAM = 6
-
-
 class TdvfAttribute(IntFlag):
     """How a section's pages get into the guest."""
 
